@@ -56,7 +56,7 @@ class Unauthorized(Problem):
 
 
 class Forbidden(Problem):
-    """{reason}"""  # noqa: D400, D415, D403 - the whole sentence is a fact
+    """{reason}"""  # noqa: D415 - the whole sentence is a fact
 
     status, code = 403, "forbidden"
 
@@ -68,7 +68,7 @@ class NotFound(Problem):
 
 
 class Invalid(Problem):
-    """The request is not valid: {summary}"""  # noqa: D400, D415
+    """The request is not valid: {summary}"""  # noqa: D415
 
     status, code = 422, "invalid"
 
