@@ -1,4 +1,4 @@
-"""Conditions in Kubernetes' shape: constant reasons, the generation they speak for, and when they last changed."""
+"""Conditions in Kubernetes' shape: constant reasons, and the generation they speak for."""
 
 import enum
 from collections.abc import Iterable
