@@ -56,8 +56,8 @@ test-cluster: $(DEV) ## Run the integration tests on a real cluster (ORCHESTRATO
 
 .PHONY: lock
 lock: $(DEV) ## Pin the newest dependencies that requirements/*.in allow
-	$(BIN)/uv pip compile --quiet --upgrade --universal --no-header --no-emit-index-url -o requirements/runtime.txt requirements/runtime.in
-	$(BIN)/uv pip compile --quiet --upgrade --universal --no-header --no-emit-index-url -o requirements/dev.txt requirements/dev.in
+	$(BIN)/uv pip compile --quiet --upgrade --no-emit-index-url requirements/runtime.in -o requirements/runtime.txt
+	$(BIN)/uv pip compile --quiet --upgrade --no-emit-index-url requirements/dev.in -o requirements/dev.txt
 
 .PHONY: clean
 clean: ## Remove the environment and every cache; data in .orchestrator stays
@@ -80,6 +80,7 @@ $(BIN)/uv: requirements/dev.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check '$(UV_PIN)'
 	@touch $@
 
+# `install`, not `sync`: a demo must not take the development tools out of an environment that has them.
 $(RUNTIME): requirements/runtime.txt requirements/runtime.in pyproject.toml | $(BIN)/uv
 	@echo "Installing the runtime dependencies into $(VENV)"
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python -r requirements/runtime.txt
