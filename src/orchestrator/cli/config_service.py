@@ -1,0 +1,21 @@
+"""`orchestrator config-service`: the Config Service in a process of its own."""
+
+from typing import Annotated
+
+import typer
+
+
+def config_service(
+    host: Annotated[
+        str | None, typer.Option("--host", help="Address to listen on (CONFIG_SERVICE_HOST).")
+    ] = None,
+    port: Annotated[
+        int | None, typer.Option("--port", help="Port to listen on (CONFIG_SERVICE_PORT).")
+    ] = None,
+) -> None:
+    """Serve the Config Service alone. The environment sets the rest; see docs/operations.md."""
+    from config_service import runtime
+    from orchestrator.cli.start import export, load_settings, run_until_stopped
+
+    export(CONFIG_SERVICE_HOST=host, CONFIG_SERVICE_PORT=port)
+    run_until_stopped(runtime.serve(load_settings(runtime.Settings, "CONFIG_SERVICE_")))
