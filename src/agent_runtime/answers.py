@@ -14,7 +14,7 @@ _NOTHING_LEARNED = (
 )
 _NO_MATCH = (
     "I found nothing about this in what the team has learned (entries searched: {count}), and I would rather "
-    "not guess. What would help: the name of the service, the exact error message or alert, and when it began. "
+    "not guess. What would help: the service, the exact error message or alert, and when it began. "
     "Once a thread about it is resolved in one of the team's Slack channels, the next pipeline run learns it."
 )
 _TRUNCATED = "(The team has more entries than I can search at once; I looked at the first {count}.)"
