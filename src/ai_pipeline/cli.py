@@ -38,8 +38,8 @@ def main(
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="ai_pipeline",
-        description="Learns from a team's Slack conversations. Environment: CONFIG_SERVICE_URL, TEAM_TOKEN_FILE,"
-        " SLACK_EXPORT_DIR.",
+        description="Learns from a team's Slack conversations.",
+        epilog="Environment: CONFIG_SERVICE_URL, TEAM_TOKEN_FILE, SLACK_EXPORT_DIR.",
     )
     commands = parser.add_subparsers(title="commands", required=True)
     run = commands.add_parser("run-scheduled", help="learn what was resolved since the last run")

@@ -9,8 +9,8 @@ import stamina
 
 from ai_pipeline.errors import PipelineFailed
 
-#: Longest wait that a `Retry-After` may ask for, in seconds.
-MAX_RETRY_AFTER_S = 30.0
+#: Shortest and longest wait that a `Retry-After` may ask for, in seconds.
+MIN_RETRY_AFTER_S, MAX_RETRY_AFTER_S = 0.05, 30.0
 _TOO_MANY_REQUESTS = 429
 _SERVER_ERROR = 500
 
@@ -145,7 +145,7 @@ def _wait_hint(error: Exception) -> bool | float:
     if isinstance(error, httpx2.HTTPStatusError):
         wished = error.response.headers.get("Retry-After", "")
         if wished.isascii() and wished.isdecimal():
-            return min(float(wished), MAX_RETRY_AFTER_S)
+            return min(max(float(wished), MIN_RETRY_AFTER_S), MAX_RETRY_AFTER_S)
         return True
     return isinstance(error, httpx2.TransportError)
 

@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from ai_pipeline.checkpoint import Checkpoint
@@ -24,7 +24,7 @@ class ChannelResult:
     """What one channel brought."""
 
     channel: str
-    learned: Learned = Learned()
+    learned: Learned = field(default_factory=Learned)
     threads_seen: int = 0
     malformed_files: int = 0
     malformed_messages: int = 0
@@ -122,8 +122,8 @@ class Pipeline:
             self._config_service.save_checkpoint(CHECKPOINT, advanced.as_json())
         self._report(f"#{name} ({channel})", history)
         self._say(
-            f"#{name} ({channel}): {len(fresh)} of {len(threads)} threads looked at, {len(entries)} resolved, "
-            f"{learned.created} learned, {learned.updated} updated, {learned.unchanged} unchanged"
+            f"#{name} ({channel}): {len(fresh)} of {len(threads)} threads looked at, "
+            f"{len(entries)} resolved, {learned.created} learned, {learned.updated} updated, {learned.unchanged} unchanged"
         )
         result = ChannelResult(
             channel=channel,

@@ -7,7 +7,7 @@ import re
 
 MARK = "[redacted]"
 
-_SECRET_NAME = r"(?:passw(?:or)?d|pwd|passphrase|secret|token|api[ _-]?key|access[ _-]?key|private[ _-]?key|credentials?)"
+_NAMES = r"(?:passw(?:or)?d|pwd|passphrase|secret|token|api[ _-]?key|access[ _-]?key|private[ _-]?key|credentials?)"
 
 #: Each pattern with what takes its place; applied in this order, the widest first.
 _RULES: tuple[tuple[re.Pattern[str], str], ...] = (
@@ -28,16 +28,16 @@ _RULES: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"\beyJ[\w-]{6,}\.[\w-]{4,}(?:\.[\w-]*)?"), MARK),
     (re.compile(r"(?i)\b(bearer|authorization:\s*basic)(\s+)[A-Za-z0-9._~+/-]{6,}=*"), rf"\1\2{MARK}"),
     (
-        re.compile(rf"(?i)\b([\w-]{{0,40}}{_SECRET_NAME}[\"'`]?\s{{0,3}}[:=]\s{{0,3}})\"[^\"\n]{{1,500}}\""),
+        re.compile(rf"(?i)\b([\w-]{{0,40}}{_NAMES}[\"'`]?\s{{0,3}}[:=]\s{{0,3}})\"[^\"\n]{{1,500}}\""),
         rf"\1{MARK}",
     ),
     (
         re.compile(
-            rf"(?i)\b([\w-]{{0,40}}{_SECRET_NAME}[\"'`*]?\s{{0,3}}[:=]\s{{0,3}}[\"'`]?)(?!\[redacted\])[^\s\"'`,;]+"
+            rf"(?i)\b([\w-]{{0,40}}{_NAMES}[\"'`*]?\s{{0,3}}[:=]\s{{0,3}}[\"'`]?)(?!\[redacted\])[^\s\"'`,;]+"
         ),
         rf"\1{MARK}",
     ),
-    (re.compile(rf"(?i)\b({_SECRET_NAME}\s+(?:is|was)\s+[\"'`]?)(?=[^\s\"'`]*\d)[^\s\"'`]+"), rf"\1{MARK}"),
+    (re.compile(rf"(?i)\b({_NAMES}\s+(?:is|was)\s+[\"'`]?)(?=[^\s\"'`]*\d)[^\s\"'`]+"), rf"\1{MARK}"),
     # A long run that mixes cases and digits is a credential; names of pods, digests and commits are not.
     (re.compile(r"\b(?=\w{0,80}[a-z])(?=\w{0,80}[A-Z])(?=\w{0,80}[0-9])[\w-]{40,}"), MARK),
 )

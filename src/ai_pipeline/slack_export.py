@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 from ai_pipeline.errors import PipelineFailed
 
@@ -179,14 +179,14 @@ def _is_silent(row: Any) -> bool:
     return isinstance(row, dict) and row.get("subtype") in _SILENT_SUBTYPES
 
 
-def _is_text(value: Any) -> bool:
+def _is_text(value: Any) -> TypeGuard[str]:
     return isinstance(value, str) and bool(value.strip())
 
 
-def _is_ts(value: Any) -> bool:
+def _is_ts(value: Any) -> TypeGuard[str]:
     return isinstance(value, str) and _TS.fullmatch(value) is not None
 
 
-def _is_folder_name(value: Any) -> bool:
+def _is_folder_name(value: Any) -> TypeGuard[str]:
     """A name that cannot lead out of the export's folder."""
     return _is_text(value) and Path(value).name == value and value not in {".", ".."}
