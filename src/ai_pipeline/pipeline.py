@@ -122,8 +122,8 @@ class Pipeline:
             self._config_service.save_checkpoint(CHECKPOINT, advanced.as_json())
         self._report(f"#{name} ({channel})", history)
         self._say(
-            f"#{name} ({channel}): {len(fresh)} of {len(threads)} threads looked at, "
-            f"{len(entries)} resolved, {learned.created} learned, {learned.updated} updated, {learned.unchanged} unchanged"
+            f"#{name} ({channel}): {len(fresh)} of {len(threads)} threads looked at, {len(entries)} resolved, "
+            f"{learned.created} new, {learned.updated} updated, {learned.unchanged} unchanged"
         )
         result = ChannelResult(
             channel=channel,

@@ -7,7 +7,10 @@ import re
 
 MARK = "[redacted]"
 
-_NAMES = r"(?:passw(?:or)?d|pwd|passphrase|secret|token|api[ _-]?key|access[ _-]?key|private[ _-]?key|credentials?)"
+_NAMES = (
+    r"(?:passw(?:or)?d|pwd|passphrase|secret|token|credentials?"
+    r"|api[ _-]?key|access[ _-]?key|private[ _-]?key)"
+)
 
 #: Each pattern with what takes its place; applied in this order, the widest first.
 _RULES: tuple[tuple[re.Pattern[str], str], ...] = (
