@@ -123,7 +123,7 @@ class Pipeline:
         self._report(f"#{name} ({channel})", history)
         self._say(
             f"#{name} ({channel}): {len(fresh)} of {len(threads)} threads looked at, {len(entries)} resolved, "
-            f"{learned.created} new, {learned.updated} updated, {learned.unchanged} unchanged"
+            f"{learned.created} new, {learned.updated} updated, {learned.unchanged} as before"
         )
         result = ChannelResult(
             channel=channel,

@@ -11,7 +11,6 @@ from typing import Any
 
 import httpx2
 import pytest
-
 from tests.integration.agent_runtime.fake_config_service import FakeConfigService
 
 

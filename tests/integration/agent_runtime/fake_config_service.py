@@ -1,4 +1,4 @@
-"""A small Config Service in a process of its own: checks tokens, keeps teams apart, and can be told to misbehave.
+"""A small Config Service in a process of its own: checks tokens, keeps teams apart, misbehaves when told to.
 
 Run as a program it prints its port and serves; imported, `FakeConfigService` starts and steers it.
 """
@@ -30,12 +30,14 @@ class State:
         self.faults: list[tuple[str, str, int, str | None]] = []
         self.calls: list[str] = []
         self.is_away = False
+        #: A call that waits until released: (method, path).
+        self.held: tuple[str, str] | None = None
         self.released = asyncio.Event()
         self.released.set()
         self.waiting = asyncio.Event()
 
 
-def create_app() -> FastAPI:
+def create_app() -> FastAPI:  # noqa: C901 - a flat list of routes
     app = FastAPI()
     app.state.fake = State()
 
@@ -50,6 +52,9 @@ def create_app() -> FastAPI:
         state.calls.append(f"{request.method} {request.url.path}")
         if state.is_away:
             return Response(status_code=503)
+        if state.held == (request.method, request.url.path):
+            state.waiting.set()
+            await state.released.wait()
         for fault in state.faults:
             method, path, status, retry_after = fault
             if (method, path) == (request.method, request.url.path):
@@ -82,8 +87,6 @@ def create_app() -> FastAPI:
 
     @app.get("/api/v1/config/me/knowledge")
     async def knowledge(key: caller, cursor: str = "", limit: int = 50) -> dict[str, Any]:
-        fake().waiting.set()
-        await fake().released.wait()
         entries = [entry for id_, entry in sorted(fake().knowledge.get(key, {}).items()) if id_ > cursor]
         page = entries[:limit]
         return {"items": page, "next_cursor": page[-1]["id"] if len(entries) > limit else None}
@@ -120,7 +123,7 @@ def create_app() -> FastAPI:
     return app
 
 
-def _add_steering(app: FastAPI) -> None:
+def _add_steering(app: FastAPI) -> None:  # noqa: C901 - a flat list of routes
     @app.post("/fake/reset")
     async def reset() -> None:
         app.state.fake.released.set()
@@ -147,12 +150,14 @@ def _add_steering(app: FastAPI) -> None:
         app.state.fake.is_away = is_away
 
     @app.post("/fake/hold")
-    async def hold() -> None:
+    async def hold(held: Annotated[tuple[str, str], Body(embed=True)]) -> None:
+        app.state.fake.held = held
         app.state.fake.released.clear()
         app.state.fake.waiting.clear()
 
     @app.post("/fake/release")
     async def release() -> None:
+        app.state.fake.held = None
         app.state.fake.released.set()
 
     @app.get("/fake/somebody-waits")
@@ -212,10 +217,10 @@ class FakeConfigService:
     def go_away(self) -> None:
         self._tell("away", {"is_away": True})
 
-    def hold_knowledge(self) -> None:
-        self._tell("hold")
+    def hold(self, method: str, path: str) -> None:
+        self._tell("hold", {"held": [method, path]})
 
-    def release_knowledge(self) -> None:
+    def release(self) -> None:
         self._tell("release")
 
     def wait_until_somebody_waits(self) -> None:
@@ -249,7 +254,8 @@ def serve() -> None:
     import uvicorn
 
     listener = socket.create_server(("127.0.0.1", 0))
-    print(listener.getsockname()[1], flush=True)
+    sys.stdout.write(f"{listener.getsockname()[1]}\n")
+    sys.stdout.flush()
     server = uvicorn.Server(uvicorn.Config(create_app(), log_config=None))
     server.run(sockets=[listener])
 

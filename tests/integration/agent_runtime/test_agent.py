@@ -8,7 +8,6 @@ from pathlib import Path
 
 import httpx2
 import pytest
-
 from tests.integration.agent_runtime.conftest import RunningAgent, StartAgent
 from tests.integration.agent_runtime.fake_config_service import FakeConfigService
 
@@ -85,8 +84,6 @@ def test_two_teams_on_one_shared_agent_never_see_each_others_entries(
         answers = list(callers.map(lambda team: shared_agent.ask(tokens[team], "kafka lag"), asked))
 
     for team, answer in zip(asked, answers, strict=True):
-        if answer.status_code == 429:
-            continue
         assert answer.json()["team_node_id"] == team
         assert [source["id"] for source in answer.json()["sources"]] == [f"{team}-1"]
         assert f"Hi {team}" in answer.json()["answer"]
@@ -170,7 +167,7 @@ def test_a_wrong_configuration_is_named_not_guessed(
         (b'{"message": "x"', 422),
         (b"[" * 100_000, 400),
         (b"", 422),
-        (b"\xff\xfe", 400),
+        (b"\xff\xfe", 422),
         (b'{"message": "' + b"x" * 400_000 + b'"}', 413),
         (b'{"message": "! ?"}', 200),
     ],
@@ -268,7 +265,7 @@ def test_requests_that_run_end_before_the_process_does(
     agent = start_agent()
     token = config_service.add_team("acme", "pay", "t-acme")
     config_service.learn(token, KAFKA)
-    config_service.hold_knowledge()
+    config_service.hold("GET", "/api/v1/config/me/knowledge")
     with ThreadPoolExecutor(1) as caller:
         running = caller.submit(agent.ask, token, "kafka lag")
         config_service.wait_until_somebody_waits()
@@ -278,7 +275,7 @@ def test_requests_that_run_end_before_the_process_does(
                 httpx2.get(agent.http.base_url.join("/health"))
             except httpx2.TransportError:
                 break
-        config_service.release_knowledge()
+        config_service.release()
         assert running.result().json()["sources"][0]["id"] == "k1"
     assert agent.process.wait(timeout=30) == 0
 
