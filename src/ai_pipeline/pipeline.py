@@ -120,9 +120,10 @@ class Pipeline:
         advanced = checkpoint.advanced(channel, history.complete_until)
         if advanced != checkpoint:
             self._config_service.save_checkpoint(CHECKPOINT, advanced.as_json())
-        self._report(f"#{name} ({channel})", history)
+        label = f"#{name} ({channel})"
+        self._report(label, history)
         self._say(
-            f"#{name} ({channel}): {len(fresh)} of {len(threads)} threads looked at, {len(entries)} resolved, "
+            f"{label}: {len(fresh)} of {len(threads)} threads looked at, {len(entries)} resolved, "
             f"{learned.created} new, {learned.updated} updated, {learned.unchanged} as before"
         )
         result = ChannelResult(

@@ -179,9 +179,7 @@ def test_a_config_service_that_stays_away_ends_the_run(job: Job, config_service:
     assert "does not answer" in run.error
 
 
-def test_malformed_files_and_messages_are_reported_and_tried_again(
-    job: Job, config_service: FakeConfigService, export: Path
-) -> None:
+def test_malformed_files_and_messages_are_reported_and_tried_again(job: Job, export: Path) -> None:
     broken = export / "platform-incidents" / "2026-03-03.json"
     whole = broken.read_bytes()
     broken.write_bytes(whole[:500])
