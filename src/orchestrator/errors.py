@@ -18,9 +18,7 @@ class ChannelTaken(Conflict):
     def by(cls, channel: str, owner: object) -> "ChannelTaken":
         """Channel `channel` belongs to `owner`; the field to blame is named too."""
         message = f"channel {channel} already belongs to team {owner}"
-        return cls(
-            channel=channel, owner=owner, errors=[{"field": "slack_channel_ids", "message": message}]
-        )
+        return cls(channel=channel, owner=owner, errors=[{"field": "slack_channel_ids", "message": message}])
 
 
 class ResourceOwnedByAnother(Conflict):

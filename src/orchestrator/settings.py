@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 from pydantic import AliasChoices, BeforeValidator, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from orchestrator.domain.durations import parse_duration
+from orchestrator.domain.durations import parse as parse_duration
 
 
 def _duration(value: object) -> object:

@@ -11,7 +11,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from orchestrator.api.services import Services, TheServices
 from orchestrator.cluster.errors import ClusterError
 from orchestrator.errors import DependencyAway
-from orchestrator.store import migrate
+from orchestrator.store.migrate import MIGRATIONS
 from servicekit.database import DatabaseAway
 
 router = APIRouter(tags=["health"])
@@ -30,7 +30,9 @@ async def livez() -> dict[str, str]:
 @router.get("/readyz")
 async def readyz(services: TheServices) -> JSONResponse:
     """200 when the database answers and its schema is current; what else is away shows in the body."""
-    database, cluster, config = await asyncio.gather(_database(services), _cluster(services), _config(services))
+    database, cluster, config = await asyncio.gather(
+        _database(services), _cluster(services), _config(services)
+    )
     ready = database == "ok"
     body = {
         "status": "ok" if ready else "not ready",
@@ -49,7 +51,7 @@ async def _database(services: Services) -> str:
     try:
         async with asyncio.timeout(PATIENCE_S), services.database.reading() as connection:
             await connection.execute(sa.text("SELECT 1"))
-        current = await migrate.is_current(services.database)
+        current = await MIGRATIONS.is_current(services.database)
     except (DatabaseAway, TimeoutError) as error:
         return f"away: {type(error).__name__}"
     return "ok" if current else "schema is not current: run `orchestrator db migrate`"

@@ -10,6 +10,8 @@ def problems(*kinds: type[Problem]) -> dict[int | str, dict[str, Any]]:
     by_status: dict[int | str, dict[str, Any]] = {}
     for kind in kinds:
         sentence = (kind.__doc__ or "").strip()
-        entry = by_status.setdefault(kind.status, {"description": "", "content": {"application/problem+json": {}}})
+        entry = by_status.setdefault(
+            kind.status, {"description": "", "content": {"application/problem+json": {}}}
+        )
         entry["description"] = "; ".join(filter(None, (entry["description"], f"{kind.code}: {sentence}")))
     return by_status

@@ -139,7 +139,10 @@ async def answer_of(run: RunRecord, services: Services, wait_s: float) -> JSONRe
     if run.status is RunStatus.FAILED and run.error is not None:
         problem = dict(run.error) | {"provisioning_run_id": run.id}
         return JSONResponse(
-            problem, status_code=int(problem["status"]), headers=location, media_type="application/problem+json"
+            problem,
+            status_code=int(problem["status"]),
+            headers=location,
+            media_type="application/problem+json",
         )
     token = await services.tokens.for_answer(run)
     noted = BackgroundTask(services.tokens.delivered, run) if token is not None else None

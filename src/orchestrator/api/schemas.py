@@ -4,17 +4,25 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic_core import PydanticCustomError
 
-from orchestrator.domain.ids import ID_PATTERN
+from orchestrator.domain.ids import check_id
 from orchestrator.domain.objects import Ref
 from orchestrator.domain.team import TeamKey
 from orchestrator.store.codec import dump_conditions, dump_spec
 from orchestrator.store.runs import RunKind, RunRecord
 from orchestrator.store.teams import TeamRecord
 
+
+def _id(text: str) -> str:
+    if (message := check_id(text)) is not None:
+        raise PydanticCustomError("id", "{message}", {"message": message})
+    return text
+
+
 #: Names an org, or a team within it; also the value of a label, unchanged.
-Id = Annotated[str, StringConstraints(min_length=1, max_length=63, pattern=ID_PATTERN)]
+Id = Annotated[str, AfterValidator(_id)]
 IdempotencyKey = Annotated[str, StringConstraints(min_length=1, max_length=128, pattern=r"^[\x20-\x7e]+$")]
 ChannelId = Annotated[str, StringConstraints(max_length=64)]
 
@@ -127,7 +135,9 @@ class RunAgent(Body):
 
 def iso(seconds: float | None) -> str | None:
     """Seconds since the epoch as RFC 3339."""
-    return None if seconds is None else datetime.fromtimestamp(seconds, UTC).isoformat().replace("+00:00", "Z")
+    return (
+        None if seconds is None else datetime.fromtimestamp(seconds, UTC).isoformat().replace("+00:00", "Z")
+    )
 
 
 def run_view(run: RunRecord, *, team_token: str | None = None) -> dict[str, Any]:

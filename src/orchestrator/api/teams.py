@@ -51,7 +51,9 @@ async def list_teams(
     page = await services.reading.teams(
         caller, org_id=org_id, mode=mode, ready=ready, after=after, limit=limit
     )
-    return listed([team_view(team) for team in page], _cursor_of(page[-1].key) if len(page) == limit else None)
+    return listed(
+        [team_view(team) for team in page], _cursor_of(page[-1].key) if len(page) == limit else None
+    )
 
 
 @router.get("/admin/teams/{org}/{team}")

@@ -66,9 +66,7 @@ class AgentClient:
         )
         return _answer(response)
 
-    async def _direct(
-        self, url: str, agent: str, token: str, body: Mapping[str, Any]
-    ) -> dict[str, Any]:
+    async def _direct(self, url: str, agent: str, token: str, body: Mapping[str, Any]) -> dict[str, Any]:
         try:
             response = await self._http.post(
                 f"{url}/agents/{agent}/run",

@@ -91,9 +91,7 @@ class ConfigService:
         """Remove the team's node with all it holds; whether there was one."""
         return bool((await self._send("DELETE", _team(key))).json()["found"])
 
-    async def mint_token(
-        self, key: TeamKey, *, purpose: str, expires_in_s: int | None = None
-    ) -> MintedToken:
+    async def mint_token(self, key: TeamKey, *, purpose: str, expires_in_s: int | None = None) -> MintedToken:
         """A new credential for a purpose; the one that served it before is revoked in the same moment."""
         body = {"purpose": purpose, "expires_in": expires_in_s}
         minted = (await self._send("POST", f"{_team(key)}/tokens", json=body)).json()

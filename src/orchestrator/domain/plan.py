@@ -14,7 +14,6 @@ from orchestrator.domain.objects import (
     is_going,
     with_hash,
 )
-from orchestrator.domain.quantities import same_quantity
 from orchestrator.domain.team import TeamKey
 
 
@@ -162,7 +161,6 @@ def _secret_changes(existing: Manifest, live_tokens: frozenset[str] | None) -> t
 
 #: How Kubernetes tells the items of a list of objects apart, most telling first.
 _MERGE_KEYS = ("name", "containerPort", "mountPath", "topologyKey", "port", "type")
-_QUANTITIES = frozenset({"requests", "limits", "hard", "default", "defaultRequest", "min", "max"})
 
 
 def differences(wanted: Any, live: Any, path: str = "") -> Iterator[Change]:
@@ -176,8 +174,6 @@ def differences(wanted: Any, live: Any, path: str = "") -> Iterator[Change]:
             where = f"{path}.{name}" if path else name
             if name not in live:
                 yield Change(where, None, value)
-            elif path.rpartition(".")[2] in _QUANTITIES and same_quantity(value, live[name]):
-                continue
             else:
                 yield from differences(value, live[name], where)
     elif isinstance(wanted, list) and isinstance(live, list):
@@ -188,7 +184,11 @@ def differences(wanted: Any, live: Any, path: str = "") -> Iterator[Change]:
 
 def _list_differences(wanted: list[Any], live: list[Any], path: str) -> Iterator[Change]:
     merge_key = next(
-        (key for key in _MERGE_KEYS if wanted and all(isinstance(item, dict) and key in item for item in wanted)),
+        (
+            key
+            for key in _MERGE_KEYS
+            if wanted and all(isinstance(item, dict) and key in item for item in wanted)
+        ),
         None,
     )
     if merge_key is None or len({item[merge_key] for item in wanted}) != len(wanted):

@@ -2,18 +2,9 @@
 
 from typing import Any
 
-from orchestrator.domain.manifests import Platform, agent_service_url, object_namespace
+from orchestrator.domain.manifests import Platform, object_namespace, replicas, service_url
 from orchestrator.domain.schedule import resolve
-from orchestrator.domain.team import Mode, TeamKey, TeamNames, TeamSpec
-
-
-def effective_replicas(spec: TeamSpec) -> int | None:
-    """Replicas that a dedicated team asks for; with an autoscaler, its lower bound."""
-    if spec.dedicated is None:
-        return None
-    autoscaling = spec.dedicated.autoscaling
-    wanted = spec.dedicated.replicas if autoscaling is None else autoscaling.min_replicas
-    return max(wanted, 2) if spec.dedicated.sla == "guaranteed" else wanted
+from orchestrator.domain.team import Dedicated, Mode, TeamKey, TeamNames, TeamSpec
 
 
 def provisioned_view(key: TeamKey, spec: TeamSpec, names: TeamNames, platform: Platform) -> dict[str, Any]:
@@ -31,8 +22,8 @@ def provisioned_view(key: TeamKey, spec: TeamSpec, names: TeamNames, platform: P
         deployment = {
             "name": names.agent,
             "namespace": namespace,
-            "replicas": effective_replicas(spec),
-            "service_url": agent_service_url(spec, names, platform),
+            "replicas": replicas(spec.dedicated or Dedicated())[0],
+            "service_url": service_url(spec, names, platform),
         }
     return {
         "deployment_mode": spec.deployment_mode.value,

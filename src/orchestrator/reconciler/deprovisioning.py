@@ -6,7 +6,8 @@ from typing import Any
 
 from orchestrator.clients.config_service import ConfigService
 from orchestrator.cluster.client import Cluster
-from orchestrator.domain.manifests import Platform, possible_refs
+from orchestrator.domain.manifests import Platform
+from orchestrator.domain.wanted import possible_refs
 from orchestrator.domain.objects import Manifest, Ref, belongs_to, is_going
 from orchestrator.domain.plan import Action, PlannedObject
 from orchestrator.reconciler.journal import Journal
@@ -38,7 +39,7 @@ class Deprovisioner:
         async with journal.step("tokens"):
             await self._config.revoke_tokens(team.key)
         async with journal.step("observe"):
-            candidates = team.inventory | possible_refs(team.spec, team.names, self._platform)
+            candidates = team.inventory | possible_refs(team.key, team.spec, team.names, self._platform)
             live = await self._cluster.get_many(candidates)
         ours = {ref: obj for ref, obj in live.items() if obj is not None and belongs_to(obj, team.key)}
         journal.result |= _result(candidates, ours, leaving, journal.result)

@@ -8,13 +8,8 @@ from orchestrator.clients.config_service import ConfigService, TeamConfig
 from orchestrator.cluster.client import Cluster
 from orchestrator.cluster.errors import ClusterError, Conflicted, Missing, refusal
 from orchestrator.concurrency import together
-from orchestrator.domain.manifests import (
-    Platform,
-    agent_service_url,
-    object_namespace,
-    render_secret,
-    wanted_objects,
-)
+from orchestrator.domain.manifests import Platform, object_namespace, render_secret, service_url
+from orchestrator.domain.wanted import wanted_objects
 from orchestrator.domain.objects import Manifest, Ref, belongs_to, is_going, with_hash
 from orchestrator.domain.plan import Action, NotOurs, Plan, PlannedObject, plan
 from orchestrator.domain.rollout import is_available
@@ -65,7 +60,12 @@ class Provisioner:
         objects = await self._apply(team, planned, config, journal)
         deployment = next((obj for ref, obj in objects.items() if ref.kind == "Deployment"), None)
         available = deployment is None or is_available(deployment)
-        if team.routed is not None and team.routed != target and target.mode == Mode.DEDICATED and not available:
+        if (
+            team.routed is not None
+            and team.routed != target
+            and target.mode == Mode.DEDICATED
+            and not available
+        ):
             # Whoever answers the team today goes on until its new agent can.
             raise NotYet(f"Deployment {team.names.agent} to become available", look_again_s=LOOK_AGAIN_S)
         async with journal.step("routing"):
@@ -94,7 +94,7 @@ class Provisioner:
 
     def _target(self, team: TeamRecord) -> Routed:
         mode = team.spec.deployment_mode
-        url = agent_service_url(team.spec, team.names, self._platform) if mode is Mode.DEDICATED else None
+        url = service_url(team.spec, team.names, self._platform) if mode is Mode.DEDICATED else None
         return Routed(mode=mode.value, url=url)
 
     async def _prepare_config(self, team: TeamRecord, target: Routed) -> TeamConfig:
@@ -150,7 +150,7 @@ class Provisioner:
                     render_secret(
                         team.key,
                         team.names,
-                        namespace=object_namespace(team.spec, team.names, self._platform),
+                        object_namespace(team.spec, team.names, self._platform),
                         token=minted.token,
                         token_id=minted.id,
                     )

@@ -136,14 +136,18 @@ class TeamReconciler:
         except DependencyAway as error:
             await self._report_waiting(team, run, journal, str(error), error.retry_after_s)
         except NotYet as not_yet:
-            await self._report_waiting(team, run, journal, not_yet.waiting_for, not_yet.look_again_s, busy=True)
+            await self._report_waiting(
+                team, run, journal, not_yet.waiting_for, not_yet.look_again_s, busy=True
+            )
         except (Problem, ConfigServiceRefused) as error:
             await self._report_refused(team, run, journal, error)
         except asyncio.CancelledError:
             raise
         except Exception as error:  # noqa: BLE001 - a bug must neither end the reconciler nor lose the request
             log.error("pass_failed", team=str(team.key), exc_info=error)
-            await self._report_waiting(team, run, journal, f"an internal error ({type(error).__name__})", None)
+            await self._report_waiting(
+                team, run, journal, f"an internal error ({type(error).__name__})", None
+            )
         else:
             await self._report_done(outcome, run, journal, seen_generation=team.generation)
 
@@ -159,7 +163,9 @@ class TeamReconciler:
         team = outcome.team
         conditions = self._conditions(
             team,
-            provisioned=(Reason.APPLIED, "") if team.state is TeamState.ACTIVE else (Reason.DEPROVISIONED, ""),
+            provisioned=(Reason.APPLIED, "")
+            if team.state is TeamState.ACTIVE
+            else (Reason.DEPROVISIONED, ""),
             ready=outcome.ready,
             message=outcome.ready_message,
         )
@@ -234,7 +240,9 @@ class TeamReconciler:
             due_at=self._clock(),
             failures=1,
         )
-        run = replace(run, error=problem, generation=generation, waiting_for="what was there before to be put back")
+        run = replace(
+            run, error=problem, generation=generation, waiting_for="what was there before to be put back"
+        )
         await self._write(back, run, journal, seen_generation=team.generation)
 
     async def _write(

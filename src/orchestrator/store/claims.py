@@ -55,9 +55,7 @@ async def claim_channels(connection: AsyncConnection, key: TeamKey, ids: Collect
         sqlalchemy.exc.IntegrityError: one belongs to another team.
     """
     mine = sa.and_(channels.c.org_id == key.org_id, channels.c.team_node_id == key.team_node_id)
-    held = set(
-        (await connection.execute(sa.select(channels.c.slack_channel_id).where(mine))).scalars()
-    )
+    held = set((await connection.execute(sa.select(channels.c.slack_channel_id).where(mine))).scalars())
     if gone := held - set(ids):
         await connection.execute(channels.delete().where(mine, channels.c.slack_channel_id.in_(gone)))
     if new := set(ids) - held:

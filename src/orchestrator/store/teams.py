@@ -132,7 +132,9 @@ async def extend_lease(connection: AsyncConnection, team: TeamRecord, *, until: 
     return (await connection.execute(statement)).rowcount == 1
 
 
-async def report(connection: AsyncConnection, team: TeamRecord, *, seen_generation: int, now: float) -> Reported:
+async def report(
+    connection: AsyncConnection, team: TeamRecord, *, seen_generation: int, now: float
+) -> Reported:
     """Write what was seen and done, and hand the lease back.
 
     When somebody has changed what is wanted since, that stands: only what was seen is written, and the team is due

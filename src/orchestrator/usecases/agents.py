@@ -46,9 +46,7 @@ class Agents:
         self._platform = platform
         self._shared_agent_url = shared_agent_url
 
-    async def run(
-        self, key: TeamKey, agent: str, body: Mapping[str, Any], caller: Caller
-    ) -> dict[str, Any]:
+    async def run(self, key: TeamKey, agent: str, body: Mapping[str, Any], caller: Caller) -> dict[str, Any]:
         """Ask the team's agent on the runtime that the team belongs to.
 
         Raises:
@@ -69,9 +67,7 @@ class Agents:
         except DependencyAway as error:
             raise Unavailable(f"The {error.dependency}") from error
 
-    async def _ask(
-        self, team: TeamRecord, agent: str, token: str, body: Mapping[str, Any]
-    ) -> dict[str, Any]:
+    async def _ask(self, team: TeamRecord, agent: str, token: str, body: Mapping[str, Any]) -> dict[str, Any]:
         # Where routing points now decides, not what is wanted: on the way to a runtime of its own, a team is served
         # by the shared one until the other is available.
         routed = team.routed

@@ -27,7 +27,9 @@ def changed_spec(current: TeamSpec, fields: Mapping[str, Any]) -> TeamSpec:
         spec["dedicated"] = {}
     optional = {"pipeline_schedule", "dedicated", "restore_within"}
     try:
-        wanted = load_spec({name: value for name, value in spec.items() if value is not None or name in optional})
+        wanted = load_spec(
+            {name: value for name, value in spec.items() if value is not None or name in optional}
+        )
     except ValidationError as error:
         mistakes = [
             {"field": ".".join(map(str, item["loc"])), "message": item["msg"]} for item in error.errors()

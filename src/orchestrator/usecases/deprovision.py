@@ -12,8 +12,9 @@ from uuid6 import uuid7
 from orchestrator.clients.config_service import ConfigService
 from orchestrator.cluster.client import Cluster
 from orchestrator.concurrency import together
-from orchestrator.domain.durations import parse_duration
-from orchestrator.domain.manifests import Platform, possible_refs
+from orchestrator.domain.durations import parse as parse_duration
+from orchestrator.domain.manifests import Platform
+from orchestrator.domain.wanted import possible_refs
 from orchestrator.domain.objects import (
     FIELD_MANAGER,
     MANAGED_BY_LABEL,
@@ -96,7 +97,7 @@ class Deprovisioning:
         """
         caller.require_team(request.key)
         team = await self._known(request.key)
-        candidates = team.inventory | possible_refs(team.spec, team.names, self._platform)
+        candidates = team.inventory | possible_refs(team.key, team.spec, team.names, self._platform)
         live = await self._cluster.get_many(candidates)
         present = {ref for ref, obj in live.items() if obj is not None and belongs_to(obj, request.key)}
         goes = present if request.leaving.delete_k8s_resources else set()

@@ -6,7 +6,8 @@ from collections.abc import Callable
 from orchestrator.cluster.client import Cluster
 from orchestrator.cluster.errors import ClusterError, Missing, refusal
 from orchestrator.concurrency import together
-from orchestrator.domain.manifests import Platform, wanted_objects
+from orchestrator.domain.manifests import Platform
+from orchestrator.domain.wanted import wanted_objects
 from orchestrator.domain.objects import Manifest, Ref
 from orchestrator.domain.plan import Action, NotOurs, Plan, PlannedObject, plan
 from orchestrator.domain.team import TeamKey, TeamNames, TeamSpec

@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 
 from orchestrator.cluster.client import Cluster
-from orchestrator.domain.manifests import Platform, wanted_objects
+from orchestrator.domain.manifests import Platform
+from orchestrator.domain.wanted import wanted_objects
 from orchestrator.domain.objects import Manifest, Ref
 from orchestrator.domain.team import TeamKey
 from orchestrator.store import runs, teams
