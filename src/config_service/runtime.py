@@ -8,12 +8,15 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
+import uvicorn
 from fastapi import FastAPI
 
 from config_service.api.app import build_app
 from config_service.api.services import Services
 from config_service.domain.ids import dedicated_url_pattern as pattern_for
 from config_service.domain.tokens import MIN_KEY_BYTES
+from config_service.settings import Settings
+from config_service.store import migrate
 from config_service.store.access import open_access
 from servicekit.database import Database
 
@@ -53,6 +56,36 @@ def create_app(
             now=now,
         )
     )
+
+
+def app_of(settings: Settings, database: Database) -> FastAPI:
+    """The application that `settings` describe, on `database`."""
+    return create_app(
+        database=database,
+        admin_token=settings.admin_token.get_secret_value(),
+        token_key=load_token_key(settings.token_key_file),
+        dedicated_url_pattern=pattern_for(settings.dedicated_namespaces),
+        shared_agent_url=settings.shared_agent_url,
+    )
+
+
+async def serve(settings: Settings) -> None:
+    """Answer on `settings.host:port` until SIGTERM or SIGINT; SQLite is brought up to date first."""
+    database = Database(settings.database_url)
+    try:
+        if database.is_sqlite:
+            await migrate.upgrade(database)
+        config = uvicorn.Config(
+            app_of(settings, database),
+            host=settings.host,
+            port=settings.port,
+            lifespan="off",
+            access_log=False,
+            log_config=None,
+        )
+        await uvicorn.Server(config).serve()
+    finally:
+        await database.close()
 
 
 def load_token_key(path: Path) -> bytes:

@@ -24,8 +24,8 @@ from servicekit.problems import Forbidden, Unauthorized
 
 log = structlog.get_logger()
 
-#: Tokens minted for this purpose sit in a team's own pods: they read the config and keep what was learned, but
-#: whoever breaks into a pod cannot rewrite the team's config with them.
+#: Tokens minted for this purpose sit in a team's own pods: they read the config and keep what was learned,
+#: but whoever breaks into a pod cannot rewrite the team's config with them.
 RUNTIME: Final = "runtime"
 
 _READER_SCOPES: Final = ("config:read", "knowledge:read", "knowledge:write")

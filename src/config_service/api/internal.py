@@ -1,11 +1,11 @@
-"""For the control plane: routing lookups, and calls that bring a team to a wanted state in one transaction."""
+"""For the control plane: routing lookups, and calls that each bring a team to a wanted state."""
 
 from collections.abc import Sequence
 from datetime import timedelta
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Query, Response
-from sqlalchemy import Connection, Row
+from sqlalchemy import Connection
 
 from config_service.api import schemas
 from config_service.api.auth import AdminCaller, GuardedRoute, bearer
@@ -13,6 +13,7 @@ from config_service.api.services import ServicesOf
 from config_service.domain.protected import SHARED, Routing, check_dedicated_url
 from config_service.domain.tree import NodeType
 from config_service.store import configs, nodes, routing, teams, tokens
+from config_service.store.sql import AnyRow
 
 router = APIRouter(
     prefix="/api/v1/internal", tags=["internal"], route_class=GuardedRoute, dependencies=[bearer]
@@ -65,7 +66,7 @@ async def put_team(
     services: ServicesOf,
     response: Response,
 ) -> schemas.PutTeamView:
-    """Set a team's channels, mode, and dedicated address; make the team and its organisation if they are new."""
+    """Set a team's channels, mode, and dedicated address; make team and organisation if they are new."""
     if body.dedicated_service_url is not None:
         check_dedicated_url(body.dedicated_service_url, services.url_pattern, field="dedicated_service_url")
     wanted = Routing(
@@ -75,7 +76,7 @@ async def put_team(
     )
     now = services.now()
 
-    def change(connection: Connection) -> tuple[teams.Put, Sequence[Row[Any]]]:
+    def change(connection: Connection) -> tuple[teams.Put, Sequence[AnyRow]]:
         put = teams.put(connection, org, team, wanted, now=now)
         return put, [] if put.created_team else tokens.live(connection, org, team, now=now)
 
@@ -97,7 +98,7 @@ async def get_team(
 ) -> schemas.TeamView:
     """A team's own config and the tokens that open a door now."""
 
-    def query(connection: Connection) -> tuple[configs.Versioned, Sequence[Row[Any]]]:
+    def query(connection: Connection) -> tuple[configs.Versioned, Sequence[AnyRow]]:
         node = nodes.find_team(connection, org, team)
         return configs.load(node), tokens.live(connection, org, team, now=services.now())
 
@@ -183,7 +184,7 @@ def new_token_view(minted: tokens.Minted) -> schemas.NewTokenView:
     )
 
 
-def _live(rows: Sequence[Row[Any]]) -> list[schemas.LiveTokenView]:
+def _live(rows: Sequence[AnyRow]) -> list[schemas.LiveTokenView]:
     return [
         schemas.LiveTokenView(id=row.id, purpose=row.purpose, prefix=row.prefix, created_at=row.created_at)
         for row in rows

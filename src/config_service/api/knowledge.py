@@ -2,10 +2,10 @@
 
 import json
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Path, Query
-from sqlalchemy import Connection, Row
+from sqlalchemy import Connection
 
 from config_service.api import schemas
 from config_service.api.auth import GuardedRoute, OrgAuthor, TeamCaller, bearer
@@ -14,6 +14,7 @@ from config_service.api.services import Services, ServicesOf
 from config_service.domain.documents import check_text
 from config_service.store import knowledge as store
 from config_service.store import nodes
+from config_service.store.sql import AnyRow
 from servicekit.problems import Invalid, NotFound
 
 router = APIRouter(prefix="/api/v1", tags=["knowledge"], route_class=GuardedRoute, dependencies=[bearer])
@@ -67,6 +68,7 @@ async def delete_knowledge(entry: EntryPath, team: TeamCaller, services: Service
 
 @router.get("/admin/orgs/{org}/teams/{team}/knowledge", responses=schemas.problems(404))
 async def list_knowledge(
+    *,
     org: schemas.OrgPath,
     team: schemas.TeamPath,
     _author: OrgAuthor,
@@ -113,7 +115,7 @@ async def _page(
     after = read_cursor(cursor)
     terms = check_text(q or "", "q").split()[:_MAX_TERMS]
 
-    def query(connection: Connection) -> Sequence[Row[Any]]:
+    def query(connection: Connection) -> Sequence[AnyRow]:
         nodes.find_team(connection, org_id, team_id)
         return store.page(connection, org_id, team_id, terms=terms, after=after, limit=limit + 1)
 

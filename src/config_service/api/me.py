@@ -7,7 +7,7 @@ from fastapi.responses import JSONResponse
 from sqlalchemy import Connection
 
 from config_service.api import schemas
-from config_service.api.auth import Admin, AnyCaller, GuardedRoute, OrgAdmin, TeamCaller, TeamWriter, bearer
+from config_service.api.auth import Admin, AnyCaller, GuardedRoute, Team, TeamCaller, TeamWriter, bearer
 from config_service.api.configs import (
     JSON_PATCH,
     MERGE_PATCH,
@@ -28,18 +28,12 @@ router = APIRouter(prefix="/api/v1", tags=["me"], route_class=GuardedRoute, depe
 @router.get("/auth/me", responses=schemas.problems())
 async def get_me(caller: AnyCaller) -> schemas.MeView:
     """Whose token it is and what it may do."""
-    if isinstance(caller, Admin):
-        owner, token_id, purpose = (None, None), None, None
-    elif isinstance(caller, OrgAdmin):
-        owner, token_id, purpose = (caller.org_id, None), caller.token_id, None
-    else:
-        owner, token_id, purpose = (caller.org_id, caller.team_node_id), caller.token_id, caller.purpose
     return schemas.MeView(
         kind=caller.kind,
-        org_id=owner[0],
-        team_node_id=owner[1],
-        token_id=token_id,
-        purpose=purpose,
+        org_id=None if isinstance(caller, Admin) else caller.org_id,
+        team_node_id=caller.team_node_id if isinstance(caller, Team) else None,
+        token_id=None if isinstance(caller, Admin) else caller.token_id,
+        purpose=caller.purpose if isinstance(caller, Team) else None,
         scopes=list(caller.scopes),
     )
 

@@ -146,6 +146,7 @@ async def get_config(
     openapi_extra=body_of("application/json"),
 )
 async def put_config(
+    *,
     org: schemas.OrgPath,
     node: schemas.NodePath,
     request: Request,
@@ -153,7 +154,7 @@ async def put_config(
     services: ServicesOf,
     if_match: IfMatch = None,
 ) -> JSONResponse:
-    """Replace the node's own config: the body is the config, or `{"config": …, "version": …}` as it was read."""
+    """Replace the node's own config; the body is the config, or `{"config", "version"}` as it was read."""
     change = await replacement(request)
     return config_response(await _write(services, org, node, change, author=author, if_match=if_match))
 
@@ -165,6 +166,7 @@ async def put_config(
     openapi_extra=body_of("application/json", MERGE_PATCH, JSON_PATCH),
 )
 async def patch_config(
+    *,
     org: schemas.OrgPath,
     node: schemas.NodePath,
     request: Request,
@@ -245,6 +247,7 @@ async def get_history(
     responses=schemas.problems(404, 412),
 )
 async def roll_back(
+    *,
     org: schemas.OrgPath,
     node: schemas.NodePath,
     version: schemas.VersionPath,

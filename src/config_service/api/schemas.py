@@ -32,8 +32,8 @@ NodePath = Annotated[
     str,
     Path(
         pattern=f"{ID_PATTERN}|^{ROOT_ID}$",
-        description="A node's id. `~` is the root; the organisation's id means the root too, unless a unit or team"
-        " bears it.",
+        description="A node's id. `~` is the root; the organisation's id means the root too, unless a unit or"
+        " team bears it.",
     ),
 ]
 TokenPath = Annotated[str, Path(pattern=r"^[A-Za-z0-9-]{1,64}$")]
@@ -80,7 +80,7 @@ class MintToken(Body):
 
 
 class PutTeam(Body):
-    """All that the control plane says about a team; each field is required, so that none is cleared by chance."""
+    """All that the control plane says about a team; all required, so that nothing is cleared by chance."""
 
     slack_channel_ids: Channels
     mode: Literal["shared", "dedicated"]

@@ -1,11 +1,10 @@
-"""Tokens made by hand: for teams by whoever administers their organisation, for org admins by the installation's."""
+"""Tokens made by hand: for teams by whoever administers their organisation, for org admins by an admin."""
 
 from collections.abc import Sequence
 from datetime import timedelta
-from typing import Any
 
 from fastapi import APIRouter
-from sqlalchemy import Connection, Row
+from sqlalchemy import Connection
 
 from config_service.api import schemas
 from config_service.api.auth import AdminCaller, GuardedRoute, OrgAuthor, bearer
@@ -14,6 +13,7 @@ from config_service.api.paging import cut, read_cursor
 from config_service.api.services import ServicesOf
 from config_service.domain.ids import ROOT_ID
 from config_service.store import nodes, tokens
+from config_service.store.sql import AnyRow
 from servicekit.problems import NotFound
 
 router = APIRouter(
@@ -61,7 +61,7 @@ async def list_team_tokens(
     """The team's tokens, oldest first, those that are revoked or expired too."""
     after = read_cursor(cursor)
 
-    def query(connection: Connection) -> Sequence[Row[Any]]:
+    def query(connection: Connection) -> Sequence[AnyRow]:
         nodes.find_team(connection, org, team)
         return tokens.page(connection, org, team, after=after, limit=limit + 1)
 
@@ -112,7 +112,7 @@ async def list_admin_tokens(
     """The tokens of the organisation's admins, oldest first."""
     after = read_cursor(cursor)
 
-    def query(connection: Connection) -> Sequence[Row[Any]]:
+    def query(connection: Connection) -> Sequence[AnyRow]:
         _organisation(connection, org)
         return tokens.page(connection, org, ROOT_ID, after=after, limit=limit + 1)
 
@@ -137,7 +137,7 @@ def _lifetime(body: schemas.CreateToken) -> timedelta | None:
     return None if body.expires_in is None else timedelta(seconds=body.expires_in)
 
 
-def _page(rows: Sequence[Row[Any]], limit: int) -> schemas.Page[schemas.TokenView]:
+def _page(rows: Sequence[AnyRow], limit: int) -> schemas.Page[schemas.TokenView]:
     page, next_cursor = cut(rows, limit, lambda row: str(row.id))
     items = [schemas.TokenView.model_validate(dict(row._mapping)) for row in page]  # noqa: SLF001 - SQLAlchemy's documented name
     return schemas.Page(items=items, next_cursor=next_cursor)

@@ -10,7 +10,7 @@ Origin = dict[str, Any]
 
 
 def merge(below: Config, over: Config) -> Config:
-    """Lay `over` upon `below` (RFC 7396): the result holds no nulls that `over` brought; neither is changed."""
+    """Lay `over` upon `below` (RFC 7396): no null of `over` is in the result; neither is changed."""
     merged = dict(below)
     for key, value in over.items():
         if value is None:

@@ -46,8 +46,8 @@ def new_org_admin_token(org_id: str) -> NewToken:
 def prefix_of(text: str) -> str | None:
     """The prefix by which to look a token up; `None` when the text cannot be one of ours.
 
-    Only the part after the last dot is read: ids may hold dots themselves. A wrong checksum (a typing error, a
-    cut-off copy) is told without asking the database.
+    Only the part after the last dot is read: ids may hold dots themselves. A wrong checksum (a typing error,
+    a cut-off copy) is told without asking the database.
     """
     if len(text) > MAX_TOKEN_LENGTH:
         return None

@@ -1,8 +1,8 @@
 """How the store's functions run: plain functions over a connection, each call one transaction or one read.
 
-They are written without `await` so that one hand-over to the database serves a whole transaction. On SQLite that
-matters: a statement takes some 15 µs, handing it to a thread some 300 µs, and an async driver does that four
-times for every statement.
+They are written without `await` so that one hand-over to the database serves a whole transaction. On SQLite
+that matters: a statement takes some 15 µs, handing it to a thread some 300 µs, and an async driver does that
+four times for every statement.
 """
 
 import asyncio
@@ -21,8 +21,8 @@ from servicekit.problems import Unavailable
 
 T = TypeVar("T")
 
-#: PostgreSQL's words for "somebody else was faster": serialization failure, deadlock, a reference or a key that
-#: was looked up and has changed since. Looking again sees what they did.
+#: PostgreSQL's words for "somebody else was faster": serialization failure, deadlock, a reference or a key
+#: that was looked up and has changed since. Looking again sees what they did.
 _RACES: Final = frozenset({"40001", "40P01", "23503", "23505"})
 _ATTEMPTS: Final = 5
 
@@ -79,8 +79,8 @@ class AsyncAccess:
 class SqliteAccess:
     """Over Python's own driver: reads at once, writes one after the other in a thread of their own.
 
-    With write-ahead logging a reader never waits for a writer, so reading is no slower than any other code that
-    runs between two awaits. A writer may wait for the lock, hence the thread.
+    With write-ahead logging a reader never waits for a writer, so reading is no slower than any other code
+    that runs between two awaits. A writer may wait for the lock, hence the thread.
     """
 
     def __init__(self, database: Database) -> None:

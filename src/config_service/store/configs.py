@@ -5,9 +5,8 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
-from sqlalchemy import Connection, Row, select, update
+from sqlalchemy import Connection, select, update
 
 from config_service.domain import documents, protected
 from config_service.domain.merge import Config
@@ -16,6 +15,7 @@ from config_service.domain.tree import NodeType
 from config_service.errors import VersionMismatch, protected_path
 from config_service.store.nodes import Node
 from config_service.store.routing import set_channels
+from config_service.store.sql import AnyRow
 from config_service.store.tables import nodes, versions
 from servicekit.problems import Invalid, NotFound
 
@@ -127,7 +127,7 @@ def route(
     )
 
 
-def history(connection: Connection, node: Node, *, before: int | None, limit: int) -> list[Row[Any]]:
+def history(connection: Connection, node: Node, *, before: int | None, limit: int) -> list[AnyRow]:
     """Rows of the node's versions, newest first, older than version `before`."""
     statement = (
         select(versions)

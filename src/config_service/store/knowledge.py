@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, select, update
+from sqlalchemy import Connection, delete, select, update
 
 from config_service.domain import documents
-from config_service.store.sql import insert_new
+from config_service.store.sql import AnyRow, insert_new
 from config_service.store.tables import checkpoints, knowledge
 
 Entry = dict[str, Any]
@@ -63,8 +63,8 @@ def upsert(
 
 def page(
     connection: Connection, org_id: str, team_id: str, *, terms: Sequence[str], after: str, limit: int
-) -> Sequence[Row[Any]]:
-    """Up to `limit` entries that hold every one of `terms`, whatever their case, and whose id follows `after`."""
+) -> Sequence[AnyRow]:
+    """Up to `limit` entries whose id follows `after` and that hold all `terms`, whatever their case."""
     found = [knowledge.c.terms.contains(term.casefold(), autoescape=True) for term in terms]
     return connection.execute(
         select(knowledge)
@@ -79,7 +79,7 @@ def remove(connection: Connection, org_id: str, team_id: str, entry_id: str) -> 
     connection.execute(delete(knowledge).where(*_of(org_id, team_id), knowledge.c.entry_id == entry_id))
 
 
-def checkpoint(connection: Connection, org_id: str, team_id: str, name: str) -> Row[Any] | None:
+def checkpoint(connection: Connection, org_id: str, team_id: str, name: str) -> AnyRow | None:
     """The row of a checkpoint, if it was ever written."""
     return connection.execute(
         select(checkpoints.c.value, checkpoints.c.updated_at).where(
@@ -118,7 +118,7 @@ def _terms(entry: Entry) -> str:
     return "\n".join(parts).casefold()
 
 
-def parsed(row: Row[Any]) -> Entry:
+def parsed(row: AnyRow) -> Entry:
     """An entry as callers see it."""
     entry: Entry = json.loads(row.entry)
     return {"id": row.entry_id, **entry, "version": row.version, "updated_at": row.updated_at}

@@ -5,14 +5,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, delete, literal, select, update
+from sqlalchemy import Connection, bindparam, delete, literal, select, update
 
+from config_service.domain import documents
 from config_service.domain.ids import ROOT_ID
 from config_service.domain.merge import Config
 from config_service.domain.tree import NodeType, check_move, check_parent
 from config_service.errors import NodeExists, NodeHasChildren
-from config_service.domain import documents
-from config_service.store.sql import insert_new
+from config_service.store.sql import AnyRow, insert_new
 from config_service.store.tables import nodes, versions
 from servicekit.problems import Invalid, NotFound
 
@@ -112,8 +112,8 @@ def find_team(connection: Connection, org_id: str, team_id: str, *, lock: bool =
     return node
 
 
-def path_to(connection: Connection, org_id: str, node_id: str) -> Sequence[Row[Any]]:
-    """Rows of `node_id, type, config, version` from the root down to the node; empty when it does not exist."""
+def path_to(connection: Connection, org_id: str, node_id: str) -> Sequence[AnyRow]:
+    """Rows of `node_id, type, config, version` from the root down to the node; empty when there is none."""
     return connection.execute(_PATH, {"org_id": org_id, "node_id": node_id}).all()
 
 
@@ -220,7 +220,7 @@ def rename(connection: Connection, node: Node, name: str | None, *, now: datetim
 
 
 def remove(connection: Connection, node: Node) -> None:
-    """Delete a node with everything that belongs to it: config, history, channels, tokens, knowledge, checkpoints.
+    """Delete a node with its config, history, channels, tokens, knowledge, and checkpoints.
 
     Raises:
         NodeHasChildren: there are nodes below it.
@@ -254,5 +254,5 @@ def _update(connection: Connection, node: Node, **values: Any) -> None:
     )
 
 
-def _node(row: Row[Any]) -> Node:
+def _node(row: AnyRow) -> Node:
     return Node(**{**row._mapping, "type": NodeType(row.type)})  # noqa: SLF001 - the documented name in SQLAlchemy

@@ -1,12 +1,12 @@
 """Which team a Slack channel belongs to; the database itself keeps a channel from having two."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Final
+from typing import Final
 
-from sqlalchemy import Connection, Row, bindparam, delete, select
+from sqlalchemy import Connection, bindparam, delete, select
 
 from config_service.errors import channel_taken
-from config_service.store.sql import insert_new
+from config_service.store.sql import AnyRow, insert_new
 from config_service.store.tables import channels, nodes
 from servicekit.problems import Unavailable
 
@@ -20,7 +20,7 @@ _LOOKUP = (
 )
 
 
-def lookup(connection: Connection, channel: str) -> Row[Any] | None:
+def lookup(connection: Connection, channel: str) -> AnyRow | None:
     """The team that `channel` is routed to: a row of `org_id, node_id, mode, dedicated_service_url`."""
     return connection.execute(_LOOKUP, {"channel": channel}).one_or_none()
 

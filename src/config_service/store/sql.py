@@ -2,8 +2,11 @@
 
 from typing import Any
 
-from sqlalchemy import Connection, Table
+from sqlalchemy import Connection, Row, Table
 from sqlalchemy.dialects import postgresql, sqlite
+
+#: A row whose columns the statement names.
+AnyRow = Row[*tuple[Any, ...]]
 
 
 def insert_new(connection: Connection, table: Table, *returning: Any) -> Any:

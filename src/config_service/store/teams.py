@@ -70,7 +70,7 @@ def put(connection: Connection, org_id: str, team_id: str, routing: Routing, *, 
 
 
 def unroute(connection: Connection, org_id: str, team_id: str, *, now: datetime) -> tuple[bool, bool]:
-    """Send nobody to a team any more: its channels are free, its dedicated address is gone, its mode is shared.
+    """Send nobody to a team any more: its channels are free, its address is gone, its mode is shared.
 
     Returns:
         Whether there is such a team, and whether anything changed.

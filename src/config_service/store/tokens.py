@@ -5,11 +5,12 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, bindparam, or_, select, update
+from sqlalchemy import Connection, bindparam, or_, select, update
 from uuid6 import uuid7
 
 from config_service.domain import tokens as domain
 from config_service.domain.ids import ROOT_ID
+from config_service.store.sql import AnyRow
 from config_service.store.tables import tokens
 
 #: How stale "last used" may be; bounds the writes that reading costs.
@@ -52,8 +53,8 @@ class Minted:
     expires_at: datetime | None
 
 
-def by_prefix(connection: Connection, prefix: str) -> Row[Any] | None:
-    """The token that has this prefix, unless it is revoked; whether it has expired is for the caller to see."""
+def by_prefix(connection: Connection, prefix: str) -> AnyRow | None:
+    """The token of this prefix, unless it is revoked; whether it has expired is for the caller to see."""
     return connection.execute(_BY_PREFIX, {"prefix": prefix}).one_or_none()
 
 
@@ -108,7 +109,7 @@ def mint_org_admin(
     )
 
 
-def live(connection: Connection, org_id: str, node_id: str, *, now: datetime) -> Sequence[Row[Any]]:
+def live(connection: Connection, org_id: str, node_id: str, *, now: datetime) -> Sequence[AnyRow]:
     """The tokens that open a door now, oldest first."""
     return connection.execute(
         select(*_SHOWN)
@@ -117,7 +118,7 @@ def live(connection: Connection, org_id: str, node_id: str, *, now: datetime) ->
     ).all()
 
 
-def page(connection: Connection, org_id: str, node_id: str, *, after: str, limit: int) -> Sequence[Row[Any]]:
+def page(connection: Connection, org_id: str, node_id: str, *, after: str, limit: int) -> Sequence[AnyRow]:
     """Up to `limit` tokens, revoked and expired ones too, whose id follows `after`; oldest first."""
     return connection.execute(
         select(*_SHOWN)

@@ -2,7 +2,7 @@
 
 import os
 import tempfile
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -12,12 +12,10 @@ import asyncpg
 import httpx2
 import pytest
 from fastapi import FastAPI
-from sqlalchemy import text
 
 from config_service.domain.ids import dedicated_url_pattern
 from config_service.runtime import create_app
 from config_service.store import migrate
-from config_service.store.tables import metadata
 from servicekit.database import Database
 
 ADMIN_TOKEN = "installation-admin"

@@ -142,9 +142,7 @@ async def test_deleting_a_team_takes_everything_with_it(admin):
 
 async def test_owners_names_those_that_are_mapped(admin):
     await admin.put_team("extend", "platform-sre", "C1", "C2")
-    owners = await admin.ok(
-        "POST", "/api/v1/internal/channels/owners", {"slack_channel_ids": ["C1", "C3"]}
-    )
+    owners = await admin.ok("POST", "/api/v1/internal/channels/owners", {"slack_channel_ids": ["C1", "C3"]})
     assert owners == {"owners": {"C1": {"org_id": "extend", "team_node_id": "platform-sre"}}}
 
 
