@@ -78,7 +78,8 @@ def claim(key: TeamKey, is_taken: Callable[[str], bool]) -> TeamNames:
 
     Args:
         key: The team.
-        is_taken: Whether a name is claimed by *another* team, of whatever kind: no kind's prefix starts another's.
+        is_taken: Whether a name is claimed by *another* team, whatever its kind: no kind's prefix starts
+            another's.
     """
     pipeline, agent, secret, namespace = (
         next(name for name in candidates(kind, key) if not is_taken(name))

@@ -149,4 +149,4 @@ def _toleration(toleration: Toleration) -> Manifest:
         "effect": toleration.effect,
         "tolerationSeconds": toleration.toleration_seconds,
     }
-    return {name: value for name, value in stated.items() if value is not None}
+    return {name: value for name, value in stated.items() if value not in {None, ""}}

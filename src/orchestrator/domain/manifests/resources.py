@@ -7,8 +7,8 @@ from orchestrator.domain.team import Resources
 def effective(wanted: Resources, defaults: Resources, *, guaranteed: bool = False) -> Resources:
     """Requests and limits for every resource, requests never above limits, in canonical form.
 
-    Where a team gives one of the two, the other is the default as far as it fits. `guaranteed` raises requests
-    to the limits, where Kubernetes' Quality of Service class Guaranteed begins.
+    Where a team gives one of the two, the other is the default as far as it fits. `guaranteed` raises
+    requests to the limits, where Kubernetes' Quality of Service class Guaranteed begins.
 
     Raises:
         InvalidQuantityError: one of the quantities is none.
