@@ -1,5 +1,5 @@
 """Why a run of the pipeline ends without having done its work."""
 
 
-class PipelineFailed(Exception):  # noqa: N818 - named for what is the case, as every error of this product
+class PipelineFailed(Exception):
     """The run cannot go on; the message is one line for whoever reads the job's log."""

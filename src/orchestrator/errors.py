@@ -1,5 +1,6 @@
 """What a caller may be told: each a type with facts; its docstring is the sentence, HTTP is mapped in servicekit."""
 
+from orchestrator.domain.objects import Ref
 from servicekit.problems import Problem
 
 
@@ -25,6 +26,11 @@ class ResourceOwnedByAnother(Conflict):
     """{kind} {name} in namespace {namespace} exists and is not this team's; it was left untouched."""
 
     code = "resource_owned_by_another"
+
+    @classmethod
+    def at(cls, ref: Ref) -> "ResourceOwnedByAnother":
+        """The object of that kind, namespace and name."""
+        return cls(kind=ref.kind, name=ref.name, namespace=ref.namespace)
 
 
 class TeamIsLeaving(Conflict):
@@ -63,7 +69,7 @@ class IdempotencyKeyReused(Problem):
     status, code = 422, "idempotency_key_reused"
 
 
-class DependencyAway(Exception):  # noqa: N818 - named for what is the case
+class DependencyAway(Exception):
     """A dependency does not answer at the moment; what was asked goes on when it is back.
 
     Attributes:

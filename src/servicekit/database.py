@@ -18,7 +18,7 @@ SQLITE_BUSY_TIMEOUT_MS = 10_000
 CONNECT_TIMEOUT_S = 5
 
 
-class DatabaseAway(Exception):  # noqa: N818 - named for what is the case, as every error of this product
+class DatabaseAway(Exception):
     """The database does not answer; nothing was changed."""
 
 

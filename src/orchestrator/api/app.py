@@ -21,6 +21,7 @@ def create_app(services: Services, *, background: Background | None = None) -> F
     """The API.
 
     Args:
+        services: what handlers need.
         background: what runs while the application does, the reconciler for one.
     """
 

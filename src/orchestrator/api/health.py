@@ -1,7 +1,6 @@
 """Whether the process lives, and whether it can take requests."""
 
 import asyncio
-from typing import Any
 
 import sqlalchemy as sa
 from fastapi import APIRouter

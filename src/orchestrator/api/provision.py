@@ -1,9 +1,9 @@
 """Provision and deprovision teams."""
 
 import re
-from typing import Annotated, Any
+from typing import Annotated
 
-from fastapi import APIRouter, Header, Request
+from fastapi import APIRouter, Header
 from fastapi.responses import JSONResponse
 from starlette.background import BackgroundTask
 
@@ -20,10 +20,10 @@ from orchestrator.errors import (
     TeamProtected,
 )
 from orchestrator.store.runs import RunRecord, RunStatus
+from orchestrator.store.teams import Leaving
 from orchestrator.usecases.caller import Caller
 from orchestrator.usecases.deprovision import DeprovisionRequest
 from orchestrator.usecases.provision import ProvisionRequest
-from orchestrator.store.teams import Leaving
 from servicekit.problems import Invalid, Unavailable
 
 router = APIRouter(prefix="/api/v1/admin", tags=["provisioning"])

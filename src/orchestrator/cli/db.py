@@ -16,9 +16,9 @@ def migrate() -> None:
     import asyncio
 
     from orchestrator.cli.start import load_settings
+    from orchestrator.runtime import migrate as upgrade
     from orchestrator.settings import Settings
-    from orchestrator.store.migrate import upgrade
 
     settings = load_settings(Settings, "ORCHESTRATOR_")
-    asyncio.run(upgrade(settings.database_url))
+    asyncio.run(upgrade(settings))
     typer.echo("The schema is current.")

@@ -1,4 +1,4 @@
-"""stub"""
+"""Try the whole product on one machine: `orchestrator demo`."""
 
 
 def demo() -> None:

@@ -38,7 +38,7 @@ class WhoAmI:
     token_id: str | None
 
 
-class ConfigServiceRefused(Exception):  # noqa: N818 - named for what is the case
+class ConfigServiceRefused(Exception):
     """The Config Service will not take it, however often it is asked."""
 
     def __init__(self, status: int, detail: str) -> None:

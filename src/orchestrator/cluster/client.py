@@ -14,6 +14,7 @@ from typing import Any, Self
 import httpx2
 from lightkube.config.client_adapter import AsyncClient, ConnectionParams
 from lightkube.config.kubeconfig import KubeConfig
+from lightkube.core.exceptions import ConfigError
 
 from orchestrator.cluster.errors import ClusterAway, Conflicted, Missing, error_of
 from orchestrator.cluster.kinds import KINDS
@@ -52,9 +53,11 @@ class Cluster:
         Raises:
             lightkube.core.exceptions.ConfigError: there is neither.
         """
-        config = KubeConfig.from_file(kubeconfig) if kubeconfig else KubeConfig.from_env()
+        config = (KubeConfig.from_file(kubeconfig) if kubeconfig else KubeConfig.from_env()).get()
+        if config is None:
+            raise ConfigError("the kubeconfig names no current context")
         seconds = httpx2.Timeout(timeout.total_seconds())
-        return cls(AsyncClient(config.get(), ConnectionParams(timeout=seconds, trust_env=False)))
+        return cls(AsyncClient(config, ConnectionParams(timeout=seconds, trust_env=False)))
 
     async def close(self) -> None:
         """Close the connections."""

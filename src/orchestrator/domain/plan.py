@@ -81,7 +81,7 @@ WAVES: tuple[frozenset[str], ...] = (
 )
 
 
-class NotOurs(Exception):  # noqa: N818 - named for what is the case
+class NotOurs(Exception):
     """An object of a name that we need exists and is not this team's."""
 
     def __init__(self, ref: Ref) -> None:

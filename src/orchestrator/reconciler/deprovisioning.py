@@ -7,9 +7,9 @@ from typing import Any
 from orchestrator.clients.config_service import ConfigService
 from orchestrator.cluster.client import Cluster
 from orchestrator.domain.manifests import Platform
-from orchestrator.domain.wanted import possible_refs
 from orchestrator.domain.objects import Manifest, Ref, belongs_to, is_going
 from orchestrator.domain.plan import Action, PlannedObject
+from orchestrator.domain.wanted import possible_refs
 from orchestrator.reconciler.journal import Journal
 from orchestrator.reconciler.outcome import NotYet, Outcome
 from orchestrator.reconciler.provisioning import LOOK_AGAIN_S

@@ -83,8 +83,9 @@ class Reconciler:
             await self._team.reconcile(key)
         except DatabaseAway as error:
             log.warning("database_away", team=str(key), cause=str(error))
-        except Exception as error:  # noqa: BLE001 - one team's bug must not stop the others
-            log.error("reconcile_failed", team=str(key), exc_info=error)
+        except Exception:
+            # One team's bug must not stop the others.
+            log.exception("reconcile_failed", team=str(key))
 
     async def _look_for_due(self) -> None:
         while True:

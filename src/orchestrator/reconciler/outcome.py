@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from orchestrator.store.teams import TeamRecord
 
 
-class NotYet(Exception):  # noqa: N818 - named for what is the case
+class NotYet(Exception):
     """The world needs time; nothing is wrong.
 
     Attributes:

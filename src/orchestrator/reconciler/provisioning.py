@@ -9,11 +9,11 @@ from orchestrator.cluster.client import Cluster
 from orchestrator.cluster.errors import ClusterError, Conflicted, Missing, refusal
 from orchestrator.concurrency import together
 from orchestrator.domain.manifests import Platform, object_namespace, render_secret, service_url
-from orchestrator.domain.wanted import wanted_objects
 from orchestrator.domain.objects import Manifest, Ref, belongs_to, is_going, with_hash
 from orchestrator.domain.plan import Action, NotOurs, Plan, PlannedObject, plan
 from orchestrator.domain.rollout import is_available
 from orchestrator.domain.team import Mode
+from orchestrator.domain.wanted import wanted_objects
 from orchestrator.errors import ResourceOwnedByAnother
 from orchestrator.reconciler.journal import Journal
 from orchestrator.reconciler.outcome import NotYet, Outcome
@@ -57,7 +57,7 @@ class Provisioner:
         journal.result["resources"] = _resources(planned, journal.result)
         if planned.going:
             raise NotYet(holds(planned.going), look_again_s=LOOK_AGAIN_S)
-        objects = await self._apply(team, planned, config, journal)
+        objects = await self._apply(team, planned, journal)
         deployment = next((obj for ref, obj in objects.items() if ref.kind == "Deployment"), None)
         available = deployment is None or is_available(deployment)
         if (
@@ -124,11 +124,9 @@ class Provisioner:
         try:
             return plan(team.key, wanted=wanted, live=live, live_tokens=config.live_tokens)
         except NotOurs as error:
-            raise ResourceOwnedByAnother(**error.ref.as_dict()) from error
+            raise ResourceOwnedByAnother.at(error.ref) from error
 
-    async def _apply(
-        self, team: TeamRecord, planned: Plan, config: TeamConfig, journal: Journal
-    ) -> dict[Ref, Manifest]:
+    async def _apply(self, team: TeamRecord, planned: Plan, journal: Journal) -> dict[Ref, Manifest]:
         """The objects that were applied, and the Deployment as it is when it needed no change."""
         applied: dict[Ref, Manifest] = {}
         for wave in planned.waves():
@@ -177,7 +175,7 @@ class Provisioner:
         except Conflicted:
             existing = await self._cluster.get(item.ref)
             if existing is not None and not belongs_to(existing, team.key):
-                raise ResourceOwnedByAnother(**item.ref.as_dict()) from None
+                raise ResourceOwnedByAnother.at(item.ref) from None
             return (await self._cluster.apply(manifest, force=True)).object
 
 

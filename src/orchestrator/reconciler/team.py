@@ -5,6 +5,7 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import structlog
@@ -143,8 +144,8 @@ class TeamReconciler:
             await self._report_refused(team, run, journal, error)
         except asyncio.CancelledError:
             raise
-        except Exception as error:  # noqa: BLE001 - a bug must neither end the reconciler nor lose the request
-            log.error("pass_failed", team=str(team.key), exc_info=error)
+        except Exception as error:
+            log.exception("pass_failed", team=str(team.key))
             await self._report_waiting(
                 team, run, journal, f"an internal error ({type(error).__name__})", None
             )
@@ -303,28 +304,25 @@ class TeamReconciler:
         else:
             ready_reason = Reason.AGENT_AVAILABLE if dedicated else Reason.SERVED_BY_SHARED_AGENT
         wrong = reason in {Reason.REFUSED, Reason.WAITING_FOR_DEPENDENCY, Reason.DELETION_HELD}
-        shared = {"observed_generation": team.generation, "last_transition_time": now}
+        condition = partial(Condition, observed_generation=team.generation, last_transition_time=now)
         new = (
-            Condition(
+            condition(
                 type=ConditionType.PROVISIONED,
                 status="True" if active and settled else "False",
                 reason=reason,
                 message=words,
-                **shared,
             ),
-            Condition(
+            condition(
                 type=ConditionType.READY,
                 status="True" if active and ready else "False",
                 reason=ready_reason,
                 message="" if ready and active else message,
-                **shared,
             ),
-            Condition(
+            condition(
                 type=ConditionType.DEGRADED,
                 status="True" if wrong else "False",
                 reason=reason if wrong else Reason.AS_EXPECTED,
                 message=words if wrong else "",
-                **shared,
             ),
         )
         return merged(team.conditions, new)

@@ -11,7 +11,6 @@ from orchestrator.domain.team import TeamKey, TeamNames
 from orchestrator.store.codec import dump_names
 from orchestrator.store.tables import channels, names
 
-
 NAME_KINDS = (PIPELINE, AGENT, SECRET, NAMESPACE)
 #: How many candidates of each kind are looked up at once; whoever has claimed them all leaves the next ones free.
 _LOOKED_UP = 8

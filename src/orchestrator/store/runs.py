@@ -183,7 +183,7 @@ def _row(run: RunRecord) -> dict[str, Any]:
     }
 
 
-def _record(row: Mapping[str, Any]) -> RunRecord:
+def _record(row: sa.RowMapping) -> RunRecord:
     return RunRecord(
         id=row["id"],
         key=TeamKey(row["org_id"], row["team_node_id"]),

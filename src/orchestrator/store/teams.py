@@ -1,7 +1,7 @@
 """Teams: use cases write what is wanted, the reconciler what is reported, fenced by its lease."""
 
 import enum
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -165,7 +165,10 @@ async def due(connection: AsyncConnection, *, now: float, limit: int) -> list[Te
 
 async def next_due(connection: AsyncConnection) -> float | None:
     """When the next team's time comes, in seconds since the epoch."""
-    return (await connection.execute(sa.select(sa.func.min(teams.c.due_at)))).scalar_one_or_none()
+    earliest: float | None = (
+        await connection.execute(sa.select(sa.func.min(teams.c.due_at)))
+    ).scalar_one_or_none()
+    return earliest
 
 
 async def make_due(connection: AsyncConnection, key: TeamKey, *, now: float) -> None:
@@ -269,7 +272,7 @@ def _row(team: TeamRecord) -> dict[str, Any]:
     }
 
 
-def _record(row: Mapping[str, Any]) -> TeamRecord:
+def _record(row: sa.RowMapping) -> TeamRecord:
     return TeamRecord(
         key=TeamKey(row["org_id"], row["team_node_id"]),
         state=TeamState(row["state"]),

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
 from sqlalchemy.exc import IntegrityError
@@ -14,7 +14,6 @@ from orchestrator.cluster.client import Cluster
 from orchestrator.concurrency import together
 from orchestrator.domain.durations import parse as parse_duration
 from orchestrator.domain.manifests import Platform
-from orchestrator.domain.wanted import possible_refs
 from orchestrator.domain.objects import (
     FIELD_MANAGER,
     MANAGED_BY_LABEL,
@@ -24,7 +23,8 @@ from orchestrator.domain.objects import (
     belongs_to,
 )
 from orchestrator.domain.team import TeamKey, TeamNames, TeamSpec
-from orchestrator.errors import DependencyAway, TeamProtected
+from orchestrator.domain.wanted import possible_refs
+from orchestrator.errors import TeamProtected
 from orchestrator.store import claims, runs, teams
 from orchestrator.store.runs import RunKind, RunRecord, RunStatus
 from orchestrator.store.signals import Signals
@@ -43,7 +43,7 @@ class DeprovisionRequest:
     """What a caller asks."""
 
     key: TeamKey
-    leaving: Leaving = Leaving()
+    leaving: Leaving = field(default_factory=Leaving)
     idempotency_key: str | None = None
 
     def fingerprint(self) -> str:

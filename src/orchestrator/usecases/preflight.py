@@ -7,10 +7,10 @@ from orchestrator.cluster.client import Cluster
 from orchestrator.cluster.errors import ClusterError, Missing, refusal
 from orchestrator.concurrency import together
 from orchestrator.domain.manifests import Platform
-from orchestrator.domain.wanted import wanted_objects
 from orchestrator.domain.objects import Manifest, Ref
 from orchestrator.domain.plan import Action, NotOurs, Plan, PlannedObject, plan
 from orchestrator.domain.team import TeamKey, TeamNames, TeamSpec
+from orchestrator.domain.wanted import wanted_objects
 from orchestrator.errors import ResourceOwnedByAnother
 from orchestrator.store.codec import dump_spec
 
@@ -55,7 +55,7 @@ class Preflight:
         try:
             return plan(key, wanted=wanted, live=live, live_tokens=live_tokens)
         except NotOurs as error:
-            raise ResourceOwnedByAnother(**error.ref.as_dict()) from error
+            raise ResourceOwnedByAnother.at(error.ref) from error
 
     async def check(self, spec: TeamSpec, planned: Plan) -> None:
         """Have the cluster say whether it would take every object of the plan.

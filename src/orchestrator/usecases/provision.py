@@ -13,11 +13,11 @@ from uuid6 import uuid7
 from orchestrator.clients.config_service import ConfigService
 from orchestrator.domain.conditions import Condition, ConditionType, Reason, merged
 from orchestrator.domain.manifests import Platform
-from orchestrator.domain.wanted import wanted_objects
 from orchestrator.domain.objects import Manifest, Ref
 from orchestrator.domain.plan import Plan
 from orchestrator.domain.team import TeamKey, TeamNames, TeamSpec
 from orchestrator.domain.views import provisioned_view
+from orchestrator.domain.wanted import wanted_objects
 from orchestrator.errors import ChannelTaken, Conflict, DependencyAway, IdempotencyKeyReused
 from orchestrator.store import claims, runs, teams
 from orchestrator.store.runs import RunKind, RunRecord, RunStatus

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 from orchestrator.cluster.client import Cluster
 from orchestrator.domain.manifests import Platform
-from orchestrator.domain.wanted import wanted_objects
 from orchestrator.domain.objects import Manifest, Ref
 from orchestrator.domain.team import TeamKey
+from orchestrator.domain.wanted import wanted_objects
 from orchestrator.store import runs, teams
 from orchestrator.store.runs import RunRecord, RunStatus
 from orchestrator.store.teams import TeamRecord, TeamState
