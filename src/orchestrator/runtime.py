@@ -45,11 +45,22 @@ GRACE_S = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Doors:
+    """The ways out of this process."""
+
+    database: Database
+    cluster: Cluster
+    config: ConfigService
+    agent_http: httpx2.AsyncClient
+    #: The Config Service itself when it runs inside this process.
+    config_app: ASGIApp | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ControlPlane:
-    """Everything put together and not yet serving."""
+    """Everything put together and not yet serving; the reconciler runs while `app` does."""
 
     app: ASGIApp
-    api: FastAPI
     services: Services
     reconciler: Reconciler
 
@@ -74,10 +85,8 @@ def platform_of(settings: Settings) -> Platform:
 
 
 @asynccontextmanager
-async def control_plane(
-    settings: Settings, *, admin_token: str, clock: Callable[[], float] = time.time
-) -> AsyncIterator[ControlPlane]:
-    """Put everything together; the end closes every connection.
+async def open_doors(settings: Settings, *, admin_token: str) -> AsyncIterator[Doors]:
+    """Open the database, the cluster, the Config Service; the end closes them.
 
     Raises:
         lightkube.core.exceptions.ConfigError: there is no cluster to connect to.
@@ -88,10 +97,8 @@ async def control_plane(
         stack.push_async_callback(database.close)
         if database.is_sqlite or settings.auto_migrate:
             await MIGRATIONS.upgrade(database)
-        platform = platform_of(settings)
-        config_app = None
-        timeout = settings.call_timeout.total_seconds()
         headers = {"Authorization": f"Bearer {admin_token}"}
+        config_app = None
         if settings.config_service_url is None:
             config_app = await _embedded_config_service(settings, admin_token, stack)
             config_http = httpx2.AsyncClient(
@@ -101,78 +108,91 @@ async def control_plane(
             )
         else:
             config_http = httpx2.AsyncClient(
-                base_url=settings.config_service_url, headers=headers, timeout=timeout, trust_env=False
+                base_url=settings.config_service_url,
+                headers=headers,
+                timeout=settings.call_timeout.total_seconds(),
+                trust_env=False,
             )
         config = ConfigService(config_http)
         stack.push_async_callback(config.close)
-        cluster = Cluster.connect(settings.kubeconfig(), timeout=settings.call_timeout)
+        cluster = Cluster.connect(settings.kubeconfig, timeout=settings.call_timeout)
         stack.push_async_callback(cluster.close)
         agent_http = await stack.enter_async_context(httpx2.AsyncClient(trust_env=False))
-        signals = Signals()
-        reading = Reading(database, cluster, platform)
-        services = Services(
-            admin_token=admin_token,
-            database=database,
-            cluster=cluster,
-            config=config,
-            signals=signals,
-            provisioning=Provisioning(
-                database=database,
-                config=config,
-                preflight=Preflight(cluster, platform, monotonic=time.monotonic),
-                platform=platform,
-                signals=signals,
-                clock=clock,
-            ),
-            deprovisioning=Deprovisioning(
-                database=database,
-                config=config,
-                cluster=cluster,
-                platform=platform,
-                signals=signals,
-                clock=clock,
-            ),
-            reading=reading,
-            run_watch=RunWatch(database, signals),
-            tokens=TeamTokens(database, config),
-            agents=Agents(
-                reading=reading,
-                cluster=cluster,
-                config=config,
-                agent=AgentClient(agent_http, cluster, access=settings.agent_access),
-                platform=platform,
-                shared_agent_url=settings.shared_agent_url,
-            ),
+        yield Doors(
+            database=database, cluster=cluster, config=config, agent_http=agent_http, config_app=config_app
         )
-        reconciler = Reconciler(
-            database=database,
-            teams_reconciler=TeamReconciler(
-                database=database,
-                cluster=cluster,
-                config=config,
-                platform=platform,
-                signals=signals,
-                holder=f"{socket.gethostname()[:20]}-{uuid7()}",
-                timing=Timing(lease=settings.lease, resync_interval=settings.resync_interval),
-                clock=clock,
-            ),
+
+
+def control_plane(
+    settings: Settings, doors: Doors, *, admin_token: str, clock: Callable[[], float] = time.time
+) -> ControlPlane:
+    """Put everything together behind the doors."""
+    platform = platform_of(settings)
+    signals = Signals()
+    reading = Reading(doors.database, doors.cluster, platform)
+    services = Services(
+        admin_token=admin_token,
+        database=doors.database,
+        cluster=doors.cluster,
+        config=doors.config,
+        signals=signals,
+        provisioning=Provisioning(
+            database=doors.database,
+            config=doors.config,
+            preflight=Preflight(doors.cluster, platform, monotonic=time.monotonic),
+            platform=platform,
             signals=signals,
-            workers=settings.workers,
             clock=clock,
-        )
+        ),
+        deprovisioning=Deprovisioning(
+            database=doors.database,
+            config=doors.config,
+            cluster=doors.cluster,
+            platform=platform,
+            signals=signals,
+            clock=clock,
+        ),
+        reading=reading,
+        run_watch=RunWatch(doors.database, signals),
+        tokens=TeamTokens(doors.database, doors.config),
+        agents=Agents(
+            reading=reading,
+            cluster=doors.cluster,
+            config=doors.config,
+            agent=AgentClient(doors.agent_http, doors.cluster, access=settings.agent_access),
+            platform=platform,
+            shared_agent_url=settings.shared_agent_url,
+        ),
+    )
+    reconciler = Reconciler(
+        database=doors.database,
+        teams_reconciler=TeamReconciler(
+            database=doors.database,
+            cluster=doors.cluster,
+            config=doors.config,
+            platform=platform,
+            signals=signals,
+            holder=f"{socket.gethostname()[:20]}-{uuid7()}",
+            timing=Timing(lease=settings.lease, resync_interval=settings.resync_interval),
+            clock=clock,
+        ),
+        signals=signals,
+        workers=settings.workers,
+        clock=clock,
+    )
 
-        @asynccontextmanager
-        async def reconciling() -> AsyncIterator[None]:
-            task = asyncio.create_task(reconciler.run())
-            try:
-                yield
-            finally:
-                task.cancel()
-                await asyncio.gather(task, return_exceptions=True)
+    @asynccontextmanager
+    async def reconciling() -> AsyncIterator[None]:
+        task = asyncio.create_task(reconciler.run())
+        try:
+            yield
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
 
-        api = create_app(services, background=reconciling)
-        app = api if config_app is None else WithConfigService(api, config_app)
-        yield ControlPlane(app=app, api=api, services=services, reconciler=reconciler)
+    api = create_app(services, background=reconciling)
+    app = api if doors.config_app is None else WithConfigService(api, doors.config_app)
+    return ControlPlane(app=app, services=services, reconciler=reconciler)
 
 
 async def _embedded_config_service(settings: Settings, admin_token: str, stack: AsyncExitStack) -> FastAPI:
@@ -195,9 +215,9 @@ async def serve(settings: Settings) -> None:
     if made:
         # Shown this once, to the person who starts the installation; logs never carry it.
         print(f"Admin token, kept in {settings.data_dir / 'admin-token'}: {admin_token}", flush=True)  # noqa: T201
-    async with control_plane(settings, admin_token=admin_token) as plane:
+    async with open_doors(settings, admin_token=admin_token) as doors:
         config = uvicorn.Config(
-            plane.app,
+            control_plane(settings, doors, admin_token=admin_token).app,
             host=settings.host,
             port=settings.port,
             log_config=None,

@@ -37,6 +37,8 @@ class Settings(BaseSettings):
     auto_migrate: bool = False
     #: Made, shown once and kept in the data folder when absent.
     admin_token: SecretStr | None = None
+    #: How to reach the cluster; unset: the pod's own service account.
+    kubeconfig: str | None = Field(None, validation_alias=AliasChoices("KUBECONFIG"))
     #: The namespace everything is made in unless a team has its own.
     namespace: str = Field("incidentfox", pattern=r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$")
     #: Unset: the Config Service runs inside this process.
@@ -69,10 +71,6 @@ class Settings(BaseSettings):
         if self.database_url and not self.database_url.startswith("sqlite"):
             return self.database_url
         return f"sqlite:///{self.data_dir / 'config.db'}"
-
-    def kubeconfig(self) -> str | None:
-        """The kubeconfig to use, or `None` for the pod's own service account."""
-        return os.environ.get("KUBECONFIG")
 
     def admin_token_or_new(self) -> tuple[str, bool]:
         """The admin token, and whether it was made just now (then it is to be shown once)."""
