@@ -66,6 +66,14 @@ class Plan:
         """What is to be deleted."""
         return tuple(item for item in self.objects if item.action is Action.DELETE)
 
+    def step_name(self, item: PlannedObject) -> str:
+        """What the step that applies an object is called: its kind, and its name too where that alone is not clear."""
+        kind = "".join(
+            f"_{letter.lower()}" if letter.isupper() else letter for letter in item.ref.kind
+        ).lstrip("_")
+        alone = sum(other.ref.kind == item.ref.kind for other in self.objects) == 1
+        return kind if alone else f"{kind}:{item.ref.name}"
+
     def waves(self) -> Iterator[list[PlannedObject]]:
         """The applies in groups whose members do not need one another."""
         for kinds in WAVES:

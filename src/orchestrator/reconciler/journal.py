@@ -1,6 +1,7 @@
 """The steps of a run: when each began, how long it took, what became of it."""
 
 import contextlib
+import logging
 from collections.abc import AsyncIterator, Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -64,7 +65,8 @@ class Journal:
         duration_ms = round((self._clock() - began) * 1000)
         self._steps[name] = self._steps[name] | {"duration_ms": duration_ms} | outcome
         self._announce()
-        log.info("step_ended", team=str(self._key), step=name, duration_ms=duration_ms, **outcome)
+        level = logging.INFO if "error" in outcome else logging.DEBUG
+        log.log(level, "step_ended", team=str(self._key), step=name, duration_ms=duration_ms, **outcome)
 
     def _announce(self) -> None:
         if self._run_id is not None:

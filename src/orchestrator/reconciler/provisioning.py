@@ -130,7 +130,9 @@ class Provisioner:
         """The objects that were applied, and the Deployment as it is when it needed no change."""
         applied: dict[Ref, Manifest] = {}
         for wave in planned.waves():
-            objects = await together(self._apply_one(team, item, journal) for item in wave)
+            objects = await together(
+                self._apply_one(team, item, planned.step_name(item), journal) for item in wave
+            )
             applied |= {item.ref: obj for item, obj in zip(wave, objects, strict=True)}
         for item in planned.objects:
             if item.action is Action.UNCHANGED and item.ref.kind == "Deployment":
@@ -139,8 +141,10 @@ class Provisioner:
                     applied[item.ref] = existing
         return applied
 
-    async def _apply_one(self, team: TeamRecord, item: PlannedObject, journal: Journal) -> Manifest:
-        async with journal.step(_snake(item.ref.kind)):
+    async def _apply_one(
+        self, team: TeamRecord, item: PlannedObject, step: str, journal: Journal
+    ) -> Manifest:
+        async with journal.step(step):
             manifest = item.manifest or {}
             if item.ref.kind == "Secret":
                 minted = await self._config.mint_token(team.key, purpose=RUNTIME_PURPOSE)
@@ -198,7 +202,3 @@ def _resources(planned: Plan, earlier: Mapping[str, Any]) -> list[dict[str, str]
         if action == "deleted" and ref not in mentioned
     ]
     return resources + gone
-
-
-def _snake(kind: str) -> str:
-    return "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in kind).lstrip("_")

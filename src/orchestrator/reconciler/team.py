@@ -187,6 +187,7 @@ class TeamReconciler:
             status = RunStatus.FAILED if run.error is not None else RunStatus.SUCCEEDED
             run = replace(run, status=status, ended_at=self._clock(), waiting_for=None)
         await self._write(team, run, journal, seen_generation=seen_generation)
+        log.info("pass_done", team=str(team.key), generation=team.generation, ready=team.ready)
 
     async def _report_waiting(
         self,

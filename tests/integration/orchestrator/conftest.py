@@ -1,0 +1,72 @@
+"""The whole control plane over HTTP, against the dev cluster's API server and a real database."""
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+
+from devcluster.server import DevCluster
+from orchestrator.settings import Settings
+from tests.integration.orchestrator.world import World
+
+
+class _InThread:
+    """A dev cluster on an event loop of its own, so that it outlives the loop of a single test."""
+
+    def __init__(self, folder: Path) -> None:
+        self.kubeconfig = folder / "kubeconfig"
+        self._folder = folder
+        self._loop = asyncio.new_event_loop()
+        self._ready = threading.Event()
+        self._stop = asyncio.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+
+    def _run(self) -> None:
+        asyncio.set_event_loop(self._loop)
+        self._loop.run_until_complete(self._serve())
+
+    async def _serve(self) -> None:
+        # No controllers and no node: exactly the API server that the recordings were made with.
+        async with DevCluster(self._folder, kubeconfig_path=self.kubeconfig, controllers=False, node=False):
+            self._ready.set()
+            await self._stop.wait()
+
+    def __enter__(self) -> "_InThread":
+        self._thread.start()
+        assert self._ready.wait(30), "the dev cluster did not start"
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._loop.call_soon_threadsafe(self._stop.set)
+        self._thread.join(30)
+
+
+@pytest.fixture(scope="session")
+def kubeconfig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """How to reach one API server that all tests of the session share, each in a namespace of its own."""
+    with _InThread(tmp_path_factory.mktemp("cluster")) as cluster:
+        yield cluster.kubeconfig
+
+
+@pytest.fixture
+def settings(database_url: str, kubeconfig: Path, tmp_path: Path) -> Settings:
+    return Settings(
+        database_url=database_url,
+        data_dir=tmp_path,
+        kubeconfig=str(kubeconfig),
+        namespace=f"t-{uuid4().hex[:12]}",
+        auto_migrate=True,
+        lease="1s",
+        call_timeout="5s",
+        shared_agent_url="http://shared-agent.test:8000",
+    )
+
+
+@pytest.fixture
+async def world(settings: Settings) -> AsyncIterator[World]:
+    """A control plane that runs, and everything around it that a test may look at."""
+    async with World.start(settings) as world:
+        yield world
