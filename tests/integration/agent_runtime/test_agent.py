@@ -8,8 +8,9 @@ from pathlib import Path
 
 import httpx2
 import pytest
-from tests.integration.agent_runtime.conftest import RunningAgent, StartAgent
+from tests.integration.agent_runtime.conftest import StartAgent
 from tests.integration.agent_runtime.fake_config_service import FakeConfigService
+from tests.integration.agent_runtime.processes import RunningAgent
 
 
 def entry(id_: str, title: str, answer: str) -> dict[str, object]:

@@ -177,6 +177,10 @@ def test_a_config_service_that_stays_away_ends_the_run(job: Job, config_service:
     run = job.run()
     assert run.status == 1
     assert "does not answer" in run.error
+    job.environment["CONFIG_SERVICE_URL"] = "config-service:8081"
+    run = job.run()
+    assert run.status == 1
+    assert not any("trying again" in line for line in run.lines), "a wrong address stays wrong"
 
 
 def test_malformed_files_and_messages_are_reported_and_tried_again(job: Job, export: Path) -> None:
