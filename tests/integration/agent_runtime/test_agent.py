@@ -19,8 +19,10 @@ from servicekit.problems import Unavailable
 
 
 def entry(id_: str, title: str, answer: str) -> dict[str, object]:
-    source = {"channel": "C12345", "channel_name": "incidents", "thread_ts": "1772440920.000100"}
-    return {"id": id_, "title": title, "question": title, "answer": answer, "source": source, "tags": []}
+    thread_ts = "1772440920.000100"
+    source = {"channel": "C12345", "channel_name": "incidents", "thread_ts": thread_ts}
+    texts = {"title": title, "question": title, "answer": answer}
+    return {"id": id_} | texts | {"source": source, "learned_from_ts": thread_ts, "tags": []}
 
 
 KAFKA = entry("k1", "Kafka consumer lag grows", "Scaled the consumers to 12")
