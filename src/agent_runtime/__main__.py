@@ -38,6 +38,7 @@ def main() -> None:
         port=settings.agent_port,
         log_config=None,
         access_log=False,
+        ws="none",
         timeout_graceful_shutdown=GRACE_S,
     )
 

@@ -16,13 +16,14 @@ K1, B = 1.2, 0.75
 #: A title says what an entry is about, so its words count this often.
 TITLE_WEIGHT = 3
 #: An entry that covers less than this share of the message's weight, by one word only, is a coincidence.
-MIN_COVERAGE = 0.2
+MIN_COVERAGE = 0.3
 #: Entries far below the best one would only distract.
 MIN_SHARE_OF_BEST = 0.3
 
 _WORD = re.compile(r"[^\W_]+")
 _SUFFIXES = ("ings", "ing", "ed", "es", "s")
 _MIN_STEM = 3
+#: Words that say nothing about the subject: those of every sentence, then those of every incident.
 _STOP_WORDS = frozenset(
     _WORD.findall(
         """
@@ -32,6 +33,8 @@ _STOP_WORDS = frozenset(
         or our out over please see seem seems she should show so some tell than thank thanks that the their
         them then there these they thing things this those to too up us use very was we were what when where
         which while who why will with would yes you your
+        broken error errors fail failed failing fails failure failures happen happened happening happens
+        incident incidents issue issues problem problems trouble work working works wrong
         """
     )
 )

@@ -147,7 +147,9 @@ def _wait_hint(error: Exception) -> bool | float:
         if wished.isascii() and wished.isdecimal():
             return min(max(float(wished), MIN_RETRY_AFTER_S), MAX_RETRY_AFTER_S)
         return True
-    return isinstance(error, httpx2.TransportError)
+    # An address or a header that is wrong stays wrong.
+    hopeless = (httpx2.UnsupportedProtocol, httpx2.LocalProtocolError)
+    return isinstance(error, httpx2.TransportError) and not isinstance(error, hopeless)
 
 
 def _refusal(method: str, path: str, response: httpx2.Response) -> str:

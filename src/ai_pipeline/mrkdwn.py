@@ -7,7 +7,7 @@ import html
 import re
 from collections.abc import Mapping
 
-_LINK = re.compile(r"<([^<>|\n]{1,4000})(?:\|([^<>\n]{0,4000}))?>")
+_LINK = re.compile(r"<([^<>|\s][^<>|\n]{0,4000})(?:\|([^<>\n]{0,4000}))?>")
 # What no reader can see and no database likes; line ends and tabs stay.
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 

@@ -73,13 +73,19 @@ class Entry:
     channel: str
     channel_name: str
     thread_ts: str
+    #: The newest message that the entry rests on; later small talk does not change it.
+    learned_from_ts: str
     tags: tuple[str, ...]
 
     def as_json(self) -> dict[str, Any]:
         """As the Config Service takes it."""
         source = {"channel": self.channel, "channel_name": self.channel_name, "thread_ts": self.thread_ts}
         texts = {"title": self.title, "question": self.question, "answer": self.answer}
-        return {"id": self.id} | texts | {"source": source, "tags": list(self.tags)}
+        return (
+            {"id": self.id}
+            | texts
+            | {"source": source, "learned_from_ts": self.learned_from_ts, "tags": list(self.tags)}
+        )
 
 
 def threads_of(messages: Iterable[Message]) -> list[Thread]:
@@ -124,14 +130,10 @@ def entry_of(
     The id depends on the channel and the thread only, so learning twice is learning once.
     """
     question = _learned(thread.root, user_names)
-    answers = [
-        (_author(reply, user_names), text)
-        for reply in resolving_replies(thread)
-        if (text := _learned(reply, user_names))
-    ]
+    answers = [(reply, text) for reply in resolving_replies(thread) if (text := _learned(reply, user_names))]
     if not question or not answers:
         return None
-    answer = "\n".join(f"{author}: {text}" for author, text in answers)
+    answer = "\n".join(f"{_author(reply, user_names)}: {text}" for reply, text in answers)
     everything = f"{question}\n{answer}"
     return Entry(
         id=f"slack-{channel}-{thread.root.ts}",
@@ -141,6 +143,7 @@ def entry_of(
         channel=channel,
         channel_name=channel_name,
         thread_ts=thread.root.ts,
+        learned_from_ts=answers[-1][0].ts,
         tags=tuple(topic for topic, words in _TOPICS if words.search(everything)),
     )
 

@@ -18,6 +18,8 @@ from fastapi import Body, Depends, FastAPI, Header, HTTPException, Request, Resp
 Team = tuple[str, str]
 
 MAX_BATCH = 200
+#: Of an entry, all required; nothing else is taken, as the real one does it.
+ENTRY_FIELDS = {"id", "title", "question", "answer", "source", "learned_from_ts", "tags"}
 
 
 class State:
@@ -97,6 +99,8 @@ def create_app() -> FastAPI:  # noqa: C901 - a flat list of routes
     ) -> dict[str, int]:
         if len(entries) > MAX_BATCH:
             raise HTTPException(422, "too many entries")
+        if any(entry.keys() != ENTRY_FIELDS for entry in entries):
+            raise HTTPException(422, "an entry has other fields")
         known = fake().knowledge.setdefault(key, {})
         counts = {"created": 0, "updated": 0, "unchanged": 0}
         for entry in entries:

@@ -8,13 +8,21 @@ from pathlib import Path
 
 import httpx2
 import pytest
-from tests.integration.agent_runtime.conftest import RunningAgent, StartAgent
+from tests.integration.agent_runtime.conftest import StartAgent
 from tests.integration.agent_runtime.fake_config_service import FakeConfigService
+from tests.integration.agent_runtime.processes import RunningAgent
+
+from agent_runtime.agent import Agent
+from agent_runtime.capacity import Capacity
+from agent_runtime.config_service import ConfigServiceClient
+from servicekit.problems import Unavailable
 
 
 def entry(id_: str, title: str, answer: str) -> dict[str, object]:
-    source = {"channel": "C12345", "channel_name": "incidents", "thread_ts": "1772440920.000100"}
-    return {"id": id_, "title": title, "question": title, "answer": answer, "source": source, "tags": []}
+    thread_ts = "1772440920.000100"
+    source = {"channel": "C12345", "channel_name": "incidents", "thread_ts": thread_ts}
+    texts = {"title": title, "question": title, "answer": answer}
+    return {"id": id_} | texts | {"source": source, "learned_from_ts": thread_ts, "tags": []}
 
 
 KAFKA = entry("k1", "Kafka consumer lag grows", "Scaled the consumers to 12")
@@ -292,3 +300,46 @@ def test_wrong_settings_stop_the_start_with_a_line_each() -> None:
     assert done.returncode == 2
     lines = sorted(done.stderr.splitlines())
     assert [line.partition(":")[0] for line in lines] == ["AGENT_PORT", "CONFIG_SERVICE_URL"]
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "told"),
+    [
+        ("/api/v1/auth/me", 200, 503),
+        ("/api/v1/auth/me", 302, 503),
+        ("/api/v1/auth/me", 429, 503),
+        ("/api/v1/config/me/effective", 200, 503),
+        ("/api/v1/config/me/effective", 500, 503),
+        ("/api/v1/config/me/effective", 404, 404),
+        ("/api/v1/config/me/knowledge", 401, 401),
+        ("/api/v1/config/me/knowledge", 403, 403),
+    ],
+)
+def test_every_odd_answer_of_the_config_service_has_a_proper_one_of_ours(
+    config_service: FakeConfigService, shared_agent: RunningAgent, path: str, status: int, told: int
+) -> None:
+    token = config_service.add_team("acme", "pay", "t-acme")
+    config_service.fail_once("GET", path, status)
+    answer = shared_agent.ask(token, "kafka lag")
+    assert answer.status_code == told
+    assert answer.headers["Content-Type"] == "application/problem+json"
+    assert shared_agent.ask(token, "kafka lag").status_code == 200
+
+
+async def test_a_config_service_that_hangs_costs_a_request_its_deadline_only(
+    config_service: FakeConfigService,
+) -> None:
+    token = config_service.add_team("acme", "pay", "t-acme")
+    capacity = Capacity(total=1, per_team=1)
+    async with httpx2.AsyncClient(base_url=config_service.url, timeout=5) as http:
+        agent = Agent(
+            config_service=ConfigServiceClient(http), capacity=capacity, only_team=None, deadline_s=0.2
+        )
+        config_service.hold("GET", "/api/v1/config/me/knowledge")
+        with pytest.raises(Unavailable):
+            await agent.run("sre", token, "kafka lag")
+        config_service.release()
+    async with httpx2.AsyncClient(base_url=config_service.url, timeout=5) as http:
+        agent = Agent(config_service=ConfigServiceClient(http), capacity=capacity, only_team=None)
+        answer = await agent.run("sre", token, "kafka lag")
+        assert answer.sources == (), "the slots of the request that gave up are free again"

@@ -1,4 +1,5 @@
 import json
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,6 +8,7 @@ from typing import Any
 import pytest
 from tests.integration.agent_runtime.fake_config_service import FakeConfigService
 
+from ai_pipeline import sample_export_dir
 from ai_pipeline.cli import main
 from ai_pipeline.config_service import Retry
 
@@ -67,10 +69,6 @@ def token_file(tmp_path: Path) -> Path:
 @pytest.fixture
 def export(tmp_path: Path) -> Path:
     """A copy of the bundled export, to be changed at will."""
-    import shutil
-
-    from ai_pipeline import sample_export_dir
-
     return Path(shutil.copytree(sample_export_dir(), tmp_path / "export"))
 
 

@@ -83,6 +83,25 @@ def test_an_old_thread_with_a_new_reply_is_looked_at_again(
     assert config_service.checkpoint(TOKEN) == {"channels": {"C12345": "1772700000.000100"}}
 
 
+def test_a_resolved_thread_with_a_better_explanation_is_updated(
+    job: Job, config_service: FakeConfigService, export: Path
+) -> None:
+    job.run()
+    [kafka] = [entry for entry in config_service.knowledge(TOKEN) if entry["title"].startswith("Kafka lag")]
+    thread_ts = kafka["source"]["thread_ts"]
+    add_messages(
+        export,
+        "2026-03-05",
+        message("1772700000.000100", "Thanks everybody!", thread_ts),
+        message("1772700001.000100", "Root cause: we keyed by merchant.", thread_ts),
+    )
+    run = job.run()
+    assert (run.summary["learned"], run.summary["updated"], run.summary["unchanged"]) == (0, 1, 0)
+    [updated] = [entry for entry in config_service.knowledge(TOKEN) if entry["id"] == kafka["id"]]
+    assert updated["answer"] == kafka["answer"] + "\nMaya: Root cause: we keyed by merchant."
+    assert updated["learned_from_ts"] == "1772700001.000100"
+
+
 def test_killed_between_learning_and_checkpoint_the_next_run_only_repeats(
     job: Job, config_service: FakeConfigService
 ) -> None:
@@ -177,6 +196,10 @@ def test_a_config_service_that_stays_away_ends_the_run(job: Job, config_service:
     run = job.run()
     assert run.status == 1
     assert "does not answer" in run.error
+    job.environment["CONFIG_SERVICE_URL"] = "config-service:8081"
+    run = job.run()
+    assert run.status == 1
+    assert not any("trying again" in line for line in run.lines), "a wrong address stays wrong"
 
 
 def test_malformed_files_and_messages_are_reported_and_tried_again(job: Job, export: Path) -> None:

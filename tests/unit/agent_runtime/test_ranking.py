@@ -33,7 +33,15 @@ def test_the_entry_that_speaks_about_the_message_comes_first(message: str, best:
 
 @pytest.mark.parametrize(
     "message",
-    ["", "   ", "!?", "how are you today", "the of and", "bake bread and cake for our deploy party"],
+    [
+        "",
+        "   ",
+        "!?",
+        "how are you today",
+        "the of and",
+        "it failed, something is broken",
+        "bake bread and cake for our deploy party",
+    ],
 )
 def test_a_message_about_something_else_matches_nothing(message: str) -> None:
     assert rank(message, INCIDENTS, limit=3) == []

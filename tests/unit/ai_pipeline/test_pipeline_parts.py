@@ -20,6 +20,7 @@ def entry(number: int, answer: str = "-") -> Entry:
         channel="C1",
         channel_name="incidents",
         thread_ts=f"{number}.0",
+        learned_from_ts=f"{number}.5",
         tags=(),
     )
 

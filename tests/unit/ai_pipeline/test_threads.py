@@ -103,6 +103,7 @@ def test_an_entry_carries_names_topics_and_where_it_was_said() -> None:
         "question": "Disk full",
         "answer": "Maya: @Jonas fixed: freed the disk, password=[redacted]",
         "source": {"channel": "C1", "channel_name": "incidents", "thread_ts": "1.0"},
+        "learned_from_ts": "2.0",
         "tags": ["disk"],
     }
 
