@@ -4,15 +4,12 @@ import signal
 import sys
 from types import FrameType
 
-import structlog
 import uvicorn
 from pydantic import ValidationError
 
 from agent_runtime.app import create_app
 from agent_runtime.settings import Settings
 from servicekit.logs import configure_logs
-
-log = structlog.get_logger()
 
 #: How long requests that are running may take to end after SIGTERM, in seconds; less than a pod's 30.
 GRACE_S = 25
@@ -28,8 +25,6 @@ def main() -> None:
             sys.stderr.write(f"{name}: {fault['msg']}\n" if name else f"{fault['msg']}\n")
         sys.exit(2)
     configure_logs(settings.log_format)
-    if settings.is_partly_dedicated:
-        log.warning("serving_every_team", reason="ORG_ID, TEAM_NODE_ID and TEAM_TOKEN_FILE are not all set")
     # uvicorn raises the signal again once requests have ended; without this the pod would end as failed.
     signal.signal(signal.SIGTERM, _stop)
     uvicorn.run(

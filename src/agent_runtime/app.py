@@ -94,12 +94,20 @@ class RunView(BaseModel):
         )
 
 
-def bearer_token(authorization: Annotated[str | None, Header()] = None) -> str:
+def team_token(
+    authorization: Annotated[str | None, Header()] = None,
+    x_team_token: Annotated[str | None, Header()] = None,
+) -> str:
     """The caller's token; what it is worth only the Config Service knows.
+
+    It may come in `X-Team-Token`: a request that comes through the API server's proxy has lost `Authorization`,
+    which the proxy keeps for itself.
 
     Raises:
         Unauthorized: there is none.
     """
+    if x_team_token is not None:
+        return x_team_token
     found = _BEARER.fullmatch(authorization or "")
     if found is None:
         raise Unauthorized
@@ -127,7 +135,7 @@ def create_app(settings: Settings, *, capacity: Capacity | None = None) -> FastA
     _add_health(app, settings, config_service)
 
     @app.post("/agents/{name}/run", response_model_exclude_none=True)
-    async def run(name: AgentName, token: Annotated[str, Depends(bearer_token)], body: RunAgent) -> RunView:
+    async def run(name: AgentName, token: Annotated[str, Depends(team_token)], body: RunAgent) -> RunView:
         """Answer a team's message from what the team has learned."""
         started = time.perf_counter()
         answer = await agent.run(name, token, body.search_text())

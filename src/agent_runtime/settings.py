@@ -1,9 +1,9 @@
 """Settings of the agent, read from the environment once at start."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, Field, HttpUrl, TypeAdapter
+from pydantic import AfterValidator, Field, HttpUrl, TypeAdapter, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from servicekit.logs import LogFormat
@@ -43,10 +43,12 @@ class Settings(BaseSettings):
             return None
         return self.org_id, self.team_node_id
 
-    @property
-    def is_partly_dedicated(self) -> bool:
-        """Something of a dedicated runtime is set but not all of it: most likely a mistake."""
-        return self.team is None and (self.org_id, self.team_node_id, self.team_token_file) != (None,) * 3
+    @model_validator(mode="after")
+    def _whole_team_or_none(self) -> Self:
+        """Half a team is a mistake, and one that would have a team's own pod serve everybody."""
+        if self.team is None and (self.org_id, self.team_node_id, self.team_token_file) != (None,) * 3:
+            raise ValueError("set all of ORG_ID, TEAM_NODE_ID and TEAM_TOKEN_FILE, or none of them")
+        return self
 
     @property
     def mode(self) -> RuntimeMode:

@@ -12,14 +12,12 @@ from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
+from servicekit.errors import DatabaseAway
+
 #: How long a writer waits for another one's lock, in milliseconds (SQLite has one writer at a time).
 SQLITE_BUSY_TIMEOUT_MS = 10_000
 #: How long to wait for a connection to PostgreSQL, in seconds.
 CONNECT_TIMEOUT_S = 5
-
-
-class DatabaseAway(Exception):
-    """The database does not answer; nothing was changed."""
 
 
 class Database:

@@ -10,7 +10,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
-from servicekit.database import DatabaseAway
+from servicekit.errors import DatabaseAway
 
 log = structlog.get_logger()
 

@@ -19,7 +19,7 @@ from config_service.domain import tokens as domain
 from config_service.domain.ids import ID_PATTERN
 from config_service.store import tokens as store
 from config_service.store.configs import Author
-from servicekit.database import DatabaseAway
+from servicekit.errors import DatabaseAway
 from servicekit.problems import Forbidden, Unauthorized
 
 log = structlog.get_logger()

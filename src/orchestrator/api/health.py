@@ -11,7 +11,7 @@ from orchestrator.api.services import Services, TheServices
 from orchestrator.cluster.errors import ClusterError
 from orchestrator.errors import DependencyAway
 from orchestrator.store.migrate import MIGRATIONS
-from servicekit.database import DatabaseAway
+from servicekit.errors import DatabaseAway
 
 router = APIRouter(tags=["health"])
 

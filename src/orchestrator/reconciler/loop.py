@@ -10,7 +10,8 @@ from orchestrator.domain.team import TeamKey
 from orchestrator.reconciler.team import TeamReconciler
 from orchestrator.store import runs, teams
 from orchestrator.store.signals import Signals
-from servicekit.database import Database, DatabaseAway
+from servicekit.database import Database
+from servicekit.errors import DatabaseAway
 
 log = structlog.get_logger()
 

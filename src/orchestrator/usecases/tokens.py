@@ -7,7 +7,8 @@ from orchestrator.errors import DependencyAway
 from orchestrator.store import teams
 from orchestrator.store.runs import RunKind, RunRecord, RunStatus
 from orchestrator.store.teams import TokenState
-from servicekit.database import Database, DatabaseAway
+from servicekit.database import Database
+from servicekit.errors import DatabaseAway
 
 log = structlog.get_logger()
 

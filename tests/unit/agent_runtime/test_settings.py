@@ -25,7 +25,7 @@ def settings(monkeypatch: pytest.MonkeyPatch, **environment: str) -> Settings:
 
 def test_shared_with_defaults(monkeypatch: pytest.MonkeyPatch) -> None:
     read = settings(monkeypatch, CONFIG_SERVICE_URL=URL + "/")
-    assert (read.mode, read.team, read.is_partly_dedicated) == ("shared", None, False)
+    assert (read.mode, read.team) == ("shared", None)
     assert (read.config_service_url, read.agent_host, read.agent_port) == (URL, "0.0.0.0", 8000)
 
 
@@ -45,15 +45,15 @@ def test_dedicated_when_team_and_token_file_are_set(monkeypatch: pytest.MonkeyPa
     "environment",
     [{"ORG_ID": "acme"}, {"ORG_ID": "acme", "TEAM_NODE_ID": "pay"}, {"TEAM_TOKEN_FILE": "/secret/token"}],
 )
-def test_half_a_team_is_shared_and_noticed(
+def test_half_a_team_is_refused(
     monkeypatch: pytest.MonkeyPatch, environment: dict[str, str]
 ) -> None:
-    read = settings(monkeypatch, CONFIG_SERVICE_URL=URL, **environment)
-    assert (read.mode, read.is_partly_dedicated) == ("shared", True)
+    with pytest.raises(ValidationError, match="set all of ORG_ID"):
+        settings(monkeypatch, CONFIG_SERVICE_URL=URL, **environment)
 
 
 def test_an_empty_variable_is_one_that_is_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert not settings(monkeypatch, CONFIG_SERVICE_URL=URL, ORG_ID="").is_partly_dedicated
+    assert settings(monkeypatch, CONFIG_SERVICE_URL=URL, ORG_ID="").team is None
 
 
 @pytest.mark.parametrize("url", ["", "config-service", "ftp://config-service"])
