@@ -5,8 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.unit.domain import recordings
 
-from orchestrator.domain import quantities
-from orchestrator.domain.quantities import InvalidQuantityError, canonical, check, parse, total
+from orchestrator.domain.quantities import InvalidQuantityError, canonical, check, parse
 
 
 @pytest.mark.parametrize(
@@ -127,11 +126,3 @@ def test_the_canonical_form_keeps_the_value(number: Decimal, suffix: str):
 def test_any_text_gets_an_answer(text: str):
     if check(text) is None:
         assert parse(canonical(text)) == parse(text)
-
-
-def test_sums_are_exact():
-    assert total([]) == "0"
-    assert total(["100m", "0.4", "1"]) == "1500m"
-    assert total(["512Mi", "512Mi"]) == "1Gi"
-    assert total(["1Gi", "1"]) == "1073741825"
-    assert quantities.total(["1G", "1G"]) == "2G"
