@@ -1,5 +1,6 @@
 """Where a team's pods may connect to: which networks, and which never."""
 
+import functools
 import re
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import Any
@@ -70,14 +71,21 @@ def ip_block(cidr: str) -> dict[str, Any]:
 
     Naming a private network, or a part of one, opens it; naming something larger that contains it does not.
     """
+    canonical, excepted = _block(cidr)
+    return {"cidr": canonical, **({"except": list(excepted)} if excepted else {})}
+
+
+# Nearly all teams have the same few networks, and ten thousand teams are rendered in a row.
+@functools.lru_cache(maxsize=1024)
+def _block(cidr: str) -> tuple[str, tuple[str, ...]]:
     network = ip_network(cidr)
     inside = [other for other in (*_NEVER, *_PRIVATE) if other != network and _is_within(other, network)]
-    excepted = [
+    excepted = tuple(
         str(other)
         for other in inside
         if not any(other != larger and _is_within(other, larger) for larger in inside)
-    ]
-    return {"cidr": str(network), **({"except": excepted} if excepted else {})}
+    )
+    return str(network), excepted
 
 
 def _is_within(inner: Network, outer: Network) -> bool:

@@ -1,10 +1,10 @@
 """Kubernetes quantities (`100m`, `1Gi`, `0.5`, `1e3`), read and written as the API server does."""
 
+import functools
 import re
-from collections.abc import Iterable
 from decimal import ROUND_UP, Context, Decimal
 
-#: Ample for the largest quantity (19 digits) with the finest scale (9 digits), added up many times.
+#: Ample for the longest number that is read, whatever its suffix.
 _EXACT = Context(prec=100)
 #: Nobody means a longer one; keeps the cost of a hostile one down.
 _MAX_LENGTH = 64
@@ -24,6 +24,8 @@ class InvalidQuantityError(ValueError):
     """The text is no quantity; the message says what one looks like."""
 
 
+# The same few quantities are read for every team.
+@functools.lru_cache(maxsize=1024)
 def parse(text: str) -> Decimal:
     """The value, rounded up to thousandths as Kubernetes keeps a container's resources.
 
@@ -52,6 +54,7 @@ def check(text: str) -> str | None:
     return "must be greater than or equal to 0" if value < 0 else None
 
 
+@functools.lru_cache(maxsize=1024)
 def canonical(text: str) -> str:
     """The text in the form the API server answers with, so that what was sent and what stands compare equal.
 
@@ -62,20 +65,6 @@ def canonical(text: str) -> str:
     if re.search(r"[eE][+-]?[0-9]", text):
         return _as_exponent(value)
     return _as_binary(value) if text.endswith("i") else _as_decimal(value)
-
-
-def total(texts: Iterable[str]) -> str:
-    """The sum, in canonical form; binary when the first is.
-
-    Raises:
-        InvalidQuantityError: one of the texts is no quantity.
-    """
-    texts = list(texts)
-    value = Decimal(0)
-    for text in texts:
-        value = _EXACT.add(value, parse(text))
-    is_binary = bool(texts) and texts[0].endswith("i")
-    return _as_binary(value) if is_binary else _as_decimal(value)
 
 
 def _as_binary(value: Decimal) -> str:

@@ -209,6 +209,7 @@ def _hash_range(within: str, of: _Field, text: str) -> tuple[int, int]:
     return first, last
 
 
+@functools.lru_cache(maxsize=1024)
 def _parse(text: str) -> _Crontab | timedelta:
     """Raises InvalidScheduleError; the words are those the API server uses."""
     if not text:

@@ -115,7 +115,7 @@ def _of_resources(resources: Resources) -> Iterator[FieldError]:
                 values[side][name] = quantities.parse(text)
                 problem = _resource_value_problem(name, values[side][name], is_limit=side == "limits")
             yield from _of_field(f"{where}.{side}.{name}", problem)
-    for name in values["requests"].keys() & values["limits"].keys():
+    for name in sorted(values["requests"].keys() & values["limits"].keys()):
         request, limit = values["requests"][name], values["limits"][name]
         if name not in _NATIVE_RESOURCES and request != limit:
             yield FieldError(f"{where}.requests.{name}", f"must equal the limit of {resources.limits[name]}")

@@ -1,12 +1,11 @@
 """The dedicated agent: Deployment, Service, and what keeps them available."""
 
-from dataclasses import asdict
 from typing import Any
 
 from orchestrator.domain.manifests import common
 from orchestrator.domain.manifests.common import Manifest
 from orchestrator.domain.manifests.platform import Platform
-from orchestrator.domain.manifests.resources import effective
+from orchestrator.domain.manifests.resources import as_manifest, effective
 from orchestrator.domain.team import Autoscaling, Dedicated, Resources, Sla, TeamKey, TeamNames, Toleration
 
 PORT = 8000
@@ -134,7 +133,7 @@ def _container(key: TeamKey, wanted: Dedicated, platform: Platform) -> Manifest:
             *common.environment(key, platform),
         ],
         "ports": [{"name": _PORT_NAME, "containerPort": PORT, "protocol": "TCP"}],
-        "resources": asdict(resources(wanted, platform)),
+        "resources": as_manifest(resources(wanted, platform)),
         "startupProbe": {**probe, "periodSeconds": 2, "timeoutSeconds": 2, "failureThreshold": 60},
         "readinessProbe": {**probe, "periodSeconds": 5, "timeoutSeconds": 3, "failureThreshold": 3},
         "livenessProbe": {**probe, "periodSeconds": 10, "timeoutSeconds": 5, "failureThreshold": 6},

@@ -1,12 +1,10 @@
 """The AI pipeline: a CronJob that learns from the team's Slack conversations."""
 
-from dataclasses import asdict
-
 from orchestrator.domain import schedule
 from orchestrator.domain.manifests import common
 from orchestrator.domain.manifests.common import Manifest
 from orchestrator.domain.manifests.platform import Platform
-from orchestrator.domain.manifests.resources import effective
+from orchestrator.domain.manifests.resources import as_manifest, effective
 from orchestrator.domain.team import Resources, TeamKey, TeamNames, TeamSpec
 
 #: A cluster starts only some ten jobs a second: thousands that are due at once need their time.
@@ -72,5 +70,5 @@ def _container(key: TeamKey, platform: Platform) -> Manifest:
         "imagePullPolicy": platform.image_pull_policy,
         "command": [*program, "--org-id", key.org_id, "--team-id", key.team_node_id],
         "env": env,
-        "resources": asdict(resources(platform)),
+        "resources": as_manifest(resources(platform)),
     }

@@ -22,6 +22,11 @@ def effective(wanted: Resources, defaults: Resources, *, guaranteed: bool = Fals
     return Resources(requests=requests, limits=limits)
 
 
+def as_manifest(resources: Resources) -> dict[str, dict[str, str]]:
+    """The container's `resources`."""
+    return {"requests": dict(resources.requests), "limits": dict(resources.limits)}
+
+
 def _of_one(name: str, wanted: Resources, defaults: Resources, *, guaranteed: bool) -> tuple[str, str]:
     request, limit = wanted.requests.get(name), wanted.limits.get(name)
     default_limit = defaults.limits.get(name)
