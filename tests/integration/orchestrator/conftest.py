@@ -7,10 +7,10 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
-
 from devcluster.server import DevCluster
-from orchestrator.settings import Settings
 from tests.integration.orchestrator.world import World
+
+from orchestrator.settings import Settings
 
 
 class _InThread:

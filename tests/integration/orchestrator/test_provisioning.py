@@ -4,7 +4,6 @@ import asyncio
 import base64
 
 import pytest
-
 from tests.integration.orchestrator.world import SEED, World
 
 CRONJOB = "ai-pipeline-extend-platform-sre"
@@ -38,7 +37,9 @@ async def test_the_seeds_example_makes_the_seeds_objects(world: World) -> None:
     assert answer["error"] is None
     for kind, name in (("CronJob", CRONJOB), ("Deployment", AGENT), ("Service", AGENT)):
         assert await world.exists(kind, name)
-        assert {"kind": kind, "name": name, "namespace": world.namespace, "action": "created"} in answer["resources"]
+        assert {"kind": kind, "name": name, "namespace": world.namespace, "action": "created"} in answer[
+            "resources"
+        ]
     assert all(step["status"] == "succeeded" and step["duration_ms"] >= 0 for step in answer["steps"])
     assert "team_config" in {step["name"] for step in answer["steps"]}
 
@@ -100,7 +101,9 @@ async def test_a_shared_team_without_a_schedule_has_no_objects(world: World) -> 
 
 
 async def test_a_field_left_out_keeps_its_value(world: World) -> None:
-    await world.provision(dedicated={"replicas": 3, "node_selector": {"disk": "ssd"}}, pipeline_time_zone="Europe/Berlin")
+    await world.provision(
+        dedicated={"replicas": 3, "node_selector": {"disk": "ssd"}}, pipeline_time_zone="Europe/Berlin"
+    )
 
     answer = (
         await world.provision(
@@ -207,7 +210,9 @@ async def test_dry_run_of_a_change_names_each_path(world: World) -> None:
     await world.provision(dedicated={"node_selector": {"disk": "ssd"}})
 
     same = (await world.provision(dry_run=True)).json()["plan"]
-    changed = (await world.provision(dry_run=True, dedicated={"replicas": 2, "node_selector": None})).json()["plan"]
+    changed = (await world.provision(dry_run=True, dedicated={"replicas": 2, "node_selector": None})).json()[
+        "plan"
+    ]
     gone = (await world.provision(dry_run=True, pipeline_schedule=None)).json()["plan"]
 
     assert {item["action"] for item in same} == {"unchanged"}
@@ -425,7 +430,9 @@ async def test_events_tell_each_step_and_end_with_the_run(world: World) -> None:
     response = await world.http.get(f"/api/v1/admin/provision/runs/{run_id}/events")
 
     assert response.headers["content-type"].startswith("text/event-stream")
-    events = [line.removeprefix("event: ") for line in response.text.splitlines() if line.startswith("event:")]
+    events = [
+        line.removeprefix("event: ") for line in response.text.splitlines() if line.startswith("event:")
+    ]
     assert events[-1] == "run"
     assert events.count("step") == len((await world.run(run_id))["steps"])
 

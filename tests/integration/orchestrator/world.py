@@ -58,7 +58,9 @@ class World:
         """A client with a token."""
         headers = {} if token is None else {"Authorization": f"Bearer {token}"}
         transport = httpx2.ASGITransport(self.plane.app, raise_app_exceptions=False)
-        return httpx2.AsyncClient(transport=transport, base_url="http://orchestrator", headers=headers, timeout=60)
+        return httpx2.AsyncClient(
+            transport=transport, base_url="http://orchestrator", headers=headers, timeout=60
+        )
 
     @property
     def cluster(self) -> Cluster:
@@ -67,16 +69,12 @@ class World:
     async def provision(self, *, prefer: str = "wait=20", **fields: Any) -> httpx2.Response:
         """Provision the seed's team, with some fields changed; a field given as `...` is left out."""
         body = {name: value for name, value in (SEED | fields).items() if value is not ...}
-        return await self.http.post(
-            "/api/v1/admin/provision/team", json=body, headers={"Prefer": prefer}
-        )
+        return await self.http.post("/api/v1/admin/provision/team", json=body, headers={"Prefer": prefer})
 
     async def deprovision(self, *, prefer: str = "wait=20", **fields: Any) -> httpx2.Response:
         """Deprovision the seed's team."""
         body = {"org_id": SEED["org_id"], "team_node_id": SEED["team_node_id"], **fields}
-        return await self.http.post(
-            "/api/v1/admin/deprovision/team", json=body, headers={"Prefer": prefer}
-        )
+        return await self.http.post("/api/v1/admin/deprovision/team", json=body, headers={"Prefer": prefer})
 
     async def run(self, run_id: str) -> dict[str, Any]:
         run: dict[str, Any] = (await self.http.get(f"/api/v1/admin/provision/runs/{run_id}")).json()
@@ -99,10 +97,7 @@ class World:
 
     async def objects(self, **labels: str) -> dict[Ref, Manifest]:
         """Everything of ours in this test's namespace."""
-        kinds = (
-            "ResourceQuota LimitRange NetworkPolicy ServiceAccount Secret Service Deployment"
-            " PodDisruptionBudget HorizontalPodAutoscaler CronJob"
-        ).split()
+        kinds = ["ResourceQuota", "LimitRange", "NetworkPolicy", "ServiceAccount", "Secret", "Service", "Deployment", "PodDisruptionBudget", "HorizontalPodAutoscaler", "CronJob"]
         wanted = {"app.kubernetes.io/managed-by": "orchestrator"} | labels
         return {
             Ref.of(obj): obj

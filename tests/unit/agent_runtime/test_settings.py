@@ -45,9 +45,7 @@ def test_dedicated_when_team_and_token_file_are_set(monkeypatch: pytest.MonkeyPa
     "environment",
     [{"ORG_ID": "acme"}, {"ORG_ID": "acme", "TEAM_NODE_ID": "pay"}, {"TEAM_TOKEN_FILE": "/secret/token"}],
 )
-def test_half_a_team_is_refused(
-    monkeypatch: pytest.MonkeyPatch, environment: dict[str, str]
-) -> None:
+def test_half_a_team_is_refused(monkeypatch: pytest.MonkeyPatch, environment: dict[str, str]) -> None:
     with pytest.raises(ValidationError, match="set all of ORG_ID"):
         settings(monkeypatch, CONFIG_SERVICE_URL=URL, **environment)
 
