@@ -1,17 +1,13 @@
 """What every Kubernetes object has in common: key, labels, owners, conditions and times."""
 
-from collections.abc import Callable, Iterable, Mapping
-from datetime import UTC, datetime
+from collections.abc import Iterable, Mapping
+from datetime import datetime
 from typing import Any, NamedTuple
 
-#: A Kubernetes object as open JSON.
-Object = dict[str, Any]
-
-#: Says what time it is; replaced in tests. Always aware, in UTC.
-Clock = Callable[[], datetime]
+from devcluster.objects import Object, timestamp
 
 
-class Key(NamedTuple):
+class Ref(NamedTuple):
     """Where an object is found."""
 
     kind: str
@@ -22,25 +18,15 @@ class Key(NamedTuple):
         return "/".join(part for part in self if part)
 
 
-def utc_now() -> datetime:
-    """The wall clock."""
-    return datetime.now(UTC)
-
-
-def timestamp(moment: datetime) -> str:
-    """A `metav1.Time`: UTC, whole seconds."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
 def parse_time(text: str) -> datetime:
     """Read a `metav1.Time` or `metav1.MicroTime`."""
     return datetime.fromisoformat(text)
 
 
-def key_of(obj: Object) -> Key:
+def ref_of(obj: Object) -> Ref:
     """Where this object is found."""
     meta = obj["metadata"]
-    return Key(obj["kind"], meta.get("namespace"), meta["name"])
+    return Ref(obj["kind"], meta.get("namespace"), meta["name"])
 
 
 def uid_of(obj: Object) -> str:
@@ -121,10 +107,11 @@ def matches(selector: Mapping[str, Any] | None, labels: Mapping[str, str]) -> bo
     for name, value in (selector.get("matchLabels") or {}).items():
         if labels.get(name) != value:
             return False
-    return all(_meets(requirement, labels) for requirement in selector.get("matchExpressions") or [])
+    return all(meets(requirement, labels) for requirement in selector.get("matchExpressions") or [])
 
 
-def _meets(requirement: Mapping[str, Any], labels: Mapping[str, str]) -> bool:
+def meets(requirement: Mapping[str, Any], labels: Mapping[str, str]) -> bool:
+    """Whether labels meet one `LabelSelectorRequirement`."""
     value = labels.get(requirement["key"])
     values = requirement.get("values") or []
     match requirement["operator"]:

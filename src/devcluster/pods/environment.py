@@ -1,10 +1,11 @@
 """The variables that a container sees: declared ones and nothing of the dev cluster's own."""
 
+import base64
 import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from devcluster.metadata import Object
+from devcluster.objects import Object
 from devcluster.pods.quantities import in_units_of
 
 #: Finds a Secret or ConfigMap of the pod's namespace by kind and name.
@@ -18,6 +19,14 @@ class ConfigError(Exception):
     """A container cannot be made as declared; the message is for people."""
 
 
+def text_of(source: Object, name: str) -> str:
+    """One key of a Secret or ConfigMap as text."""
+    value: str = source["data"][name]
+    if source["kind"] == "Secret":
+        return base64.b64decode(value).decode(errors="surrogateescape")
+    return value
+
+
 def expand(text: str, variables: Mapping[str, str]) -> str:
     """Replace `$(NAME)` as Kubernetes does: unknown names stay, `$$` is one dollar."""
 
@@ -29,31 +38,28 @@ def expand(text: str, variables: Mapping[str, str]) -> str:
     return _REFERENCE.sub(replacement, text)
 
 
-def declared(
-    container: Object, pod: Object, lookup: Lookup, decode: Callable[[Object, str], str]
-) -> dict[str, str]:
+def declared(container: Object, pod: Object, lookup: Lookup) -> dict[str, str]:
     """The variables of `envFrom` and `env`, in Kubernetes' order: later wins, and may refer to earlier ones.
 
     Args:
         container: The container of the pod.
         pod: The pod; its `status.podIP` must be set.
         lookup: Finds Secrets and ConfigMaps.
-        decode: Gives the text of one key of a Secret or ConfigMap.
 
     Raises:
         ConfigError: What is referred to does not exist.
     """
     variables: dict[str, str] = {}
     for source in container.get("envFrom") or []:
-        variables |= _all_of(source, lookup, decode)
+        variables |= _all_of(source, lookup)
     for entry in container.get("env") or []:
-        value = _value_of(entry, container, pod, lookup, decode, variables)
+        value = _value_of(entry, container, pod, lookup, variables)
         if value is not None:
             variables[entry["name"]] = value
     return variables
 
 
-def _all_of(source: Object, lookup: Lookup, decode: Callable[[Object, str], str]) -> dict[str, str]:
+def _all_of(source: Object, lookup: Lookup) -> dict[str, str]:
     kind, reference = (
         ("Secret", source["secretRef"]) if "secretRef" in source else ("ConfigMap", source["configMapRef"])
     )
@@ -63,7 +69,7 @@ def _all_of(source: Object, lookup: Lookup, decode: Callable[[Object, str], str]
             return {}
         raise ConfigError(f'{kind.lower()} "{reference["name"]}" not found')
     prefix = source.get("prefix", "")
-    return {f"{prefix}{name}": decode(found, name) for name in found.get("data") or {}}
+    return {f"{prefix}{name}": text_of(found, name) for name in found.get("data") or {}}
 
 
 def _value_of(
@@ -71,7 +77,6 @@ def _value_of(
     container: Object,
     pod: Object,
     lookup: Lookup,
-    decode: Callable[[Object, str], str],
     variables: Mapping[str, str],
 ) -> str | None:
     source = entry.get("valueFrom")
@@ -88,7 +93,7 @@ def _value_of(
     )
     found = lookup(kind, reference["name"])
     if found is not None and reference["key"] in (found.get("data") or {}):
-        return decode(found, reference["key"])
+        return text_of(found, reference["key"])
     if reference.get("optional"):
         return None
     if found is None:

@@ -1,7 +1,8 @@
 """A small process that outlives the dev cluster by a moment, to end what the dev cluster cannot end any more.
 
-Every process that a node starts announces its process group here before it becomes the program (see `process.py`). When
-the dev cluster goes, by whatever signal, the pipe closes, and the guard kills the groups that were not reported ended.
+Every process that a node starts announces its process group here before it becomes the program (see
+`process.py`). When the dev cluster goes, by whatever signal, the pipe closes, and the guard kills the groups
+that were not reported ended.
 """
 
 import contextlib
@@ -25,7 +26,7 @@ class Guard:
         self._pipe: IO[bytes] | None = None
 
     def __enter__(self) -> Self:
-        # A session of its own: neither the terminal's Ctrl-C nor a signal to the dev cluster's group reaches it.
+        # A session of its own: no Ctrl-C and no signal to the dev cluster's group reaches it.
         self._process = subprocess.Popen(  # noqa: S603 - our own interpreter and this very file
             [sys.executable, "-I", "-S", __file__], stdin=subprocess.PIPE, start_new_session=True, env={}
         )
@@ -42,7 +43,7 @@ class Guard:
         self._process.wait()
 
     def announce(self) -> None:
-        """Called in a new process, between fork and exec: the leader of a new group tells the guard of itself."""
+        """Called in a new process, between fork and exec: it tells the guard of the group that it leads."""
         assert self._pipe is not None
         os.write(self._pipe.fileno(), _MESSAGE.pack(os.getpid()))
 

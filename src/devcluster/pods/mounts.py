@@ -1,10 +1,11 @@
 """Where volumes are for a process that has no file system of its own.
 
-A container sees a volume at its `mountPath`. A local process shares the machine's file system, so each volume lies
-in a directory of the pod, and whatever tells the program where to look is rewritten: a value of the environment, a
-part of the command or an argument that is a mount path or lies below one, or an argument `--flag=PATH` of which the
-right-hand side does. A path inside a longer text (a shell script, a program given with `-c`, a file's content) stays as it
-is: programs that run here take their paths from arguments or the environment.
+A container sees a volume at its `mountPath`. A local process shares the machine's file system, so each volume
+lies in a directory of the pod, and whatever tells the program where to look is rewritten: a value of the
+environment, a word of the command or an argument that is a mount path or lies below one, or an argument
+`--flag=PATH` of which the right-hand side does. A path inside a longer text (a shell script, a program given
+with `-c`, a file's content) stays as it is: programs that run here take their paths from arguments or the
+environment.
 """
 
 from collections.abc import Mapping

@@ -25,7 +25,8 @@ class CannotStart(Exception):  # noqa: N818 - reads as the container's reason
 def base_environment(home: Path) -> dict[str, str]:
     """What every process gets besides its declared variables.
 
-    Built from nothing: the dev cluster's own environment may hold secrets. `python` is the interpreter that runs the dev cluster.
+    Built from nothing: the dev cluster's own environment may hold secrets. `python` is the interpreter that
+    runs the dev cluster.
     """
     environment = {
         "PATH": f"{Path(sys.executable).parent}:{_SYSTEM_PATH}",
@@ -44,6 +45,7 @@ class LocalProcess:
     def __init__(self, process: asyncio.subprocess.Process, guard: Guard) -> None:
         self._process = process
         self._guard = guard
+        self._ended = asyncio.create_task(self._reap())
 
     @classmethod
     async def start(
@@ -73,15 +75,12 @@ class LocalProcess:
         return cls(process, guard)
 
     async def wait(self) -> int:
-        """Wait for the program to end; what it left running is killed. Its exit code as container runtimes report it."""
-        code = await self._process.wait()
-        kill_group(self._process.pid, signal.SIGKILL)
-        self._guard.forget(self._process.pid)
-        return code if code >= 0 else _SIGNAL_BASE - code
+        """Wait until the program has ended. Its exit code as container runtimes report it."""
+        return await asyncio.shield(self._ended)
 
     def signal(self, number: signal.Signals) -> None:
         """Signal the program and everything it started; one that has ended is fine."""
-        if self._process.returncode is None:
+        if not self._ended.done():
             kill_group(self._process.pid, number)
 
     async def stop(self, grace_s: float) -> int:
@@ -93,3 +92,10 @@ class LocalProcess:
         except TimeoutError:
             self.signal(signal.SIGKILL)
             return await self.wait()
+
+    async def _reap(self) -> int:
+        code = await self._process.wait()
+        # As with the first process of a container: when it ends, what it left running goes with it.
+        kill_group(self._process.pid, signal.SIGKILL)
+        self._guard.forget(self._process.pid)
+        return code if code >= 0 else _SIGNAL_BASE - code

@@ -5,7 +5,7 @@ import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from devcluster.metadata import Object
+from devcluster.objects import Object
 from devcluster.pods.environment import ConfigError, Lookup, field_value, resource_value
 
 #: Mode of a file of a volume that names none.
@@ -13,14 +13,6 @@ _DEFAULT_MODE = 0o644
 
 #: Content and mode by path below the volume.
 Files = dict[str, tuple[bytes, int]]
-
-
-def text_of(source: Object, name: str) -> str:
-    """One key of a Secret or ConfigMap as text."""
-    value: str = source["data"][name]
-    if source["kind"] == "Secret":
-        return base64.b64decode(value).decode(errors="surrogateescape")
-    return value
 
 
 def mounts_of(container: Object, volumes: Path) -> dict[str, str]:
