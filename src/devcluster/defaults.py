@@ -1,11 +1,14 @@
 """What the API server fills in where a field is left out; every function works in place."""
 
+import re
 from collections.abc import Callable
 from typing import Any
 
 from devcluster.objects import Object
 
 _ALWAYS_PULLED_TAG = "latest"
+#: What can be an image at all; of anything else the API server makes no guess.
+_IMAGE = re.compile(r"[A-Za-z0-9][\w./:@-]*")
 
 
 def apply_defaults(obj: Object) -> None:
@@ -53,6 +56,8 @@ def _container_defaults(container: dict[str, Any]) -> None:
 
 
 def _pull_policy(image: str) -> str:
+    if not _IMAGE.fullmatch(image):
+        return "IfNotPresent"
     tagged = image.rsplit("/", 1)[-1].partition("@")[0]
     tag = tagged.partition(":")[2] or ("" if "@" in image else _ALWAYS_PULLED_TAG)
     return "Always" if tag == _ALWAYS_PULLED_TAG else "IfNotPresent"
@@ -192,7 +197,7 @@ def _role_binding(obj: Object) -> None:
 
 
 def _event(obj: Object) -> None:
-    _fill(obj, reportingComponent="", reportingInstance="")
+    _fill(obj, reportingComponent="", reportingInstance="", eventTime=None)
     obj.setdefault("source", {})
     obj.setdefault("involvedObject", {})
 

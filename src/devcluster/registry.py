@@ -8,11 +8,13 @@ from datetime import timedelta
 from typing import Any
 
 from devcluster import admission, lifecycle
-from devcluster.errors import AlreadyExists, ApiError, Conflict, NotFound
+from devcluster.decoding import Undecodable
+from devcluster.errors import AlreadyExists, ApiError, BadRequest, Conflict, NotFound
 from devcluster.kinds import ResourceType, by_kind
 from devcluster.managers import Writer, carry_managed_fields
-from devcluster.objects import Clock, Key, Object, clone, matches_labels, timestamp, utc_now
+from devcluster.objects import Clock, Key, Object, matches_labels, timestamp, utc_now
 from devcluster.store import Journal, Store
+from devcluster.validation import validate
 
 _SUFFIX_LETTERS = "bcdfghjklmnpqrstvwxz2456789"
 _SUFFIX_LENGTH = 5
@@ -83,7 +85,7 @@ class Registry:
             ApiError: AlreadyExists, Invalid, Forbidden, or NotFound for its namespace.
         """
         resource_type = by_kind(obj["kind"])
-        return self.insert(resource_type, clone(obj), Writer(manager, "Update", None))
+        return self.insert(resource_type, _decoded(resource_type, obj), Writer(manager, "Update"))
 
     def update(self, obj: Object, *, manager: str, subresource: str | None = None) -> Object:
         """Replace an object, or only its status; optimistic when `metadata.resourceVersion` is set.
@@ -92,7 +94,7 @@ class Registry:
             ApiError: NotFound, Conflict, Invalid.
         """
         resource_type = by_kind(obj["kind"])
-        return self.replace(resource_type, clone(obj), Writer(manager, "Update", subresource))
+        return self.replace(resource_type, _decoded(resource_type, obj), Writer(manager, "Update", subresource))
 
     def delete(
         self,
@@ -162,7 +164,8 @@ class Registry:
         carry_managed_fields(resource_type, obj, None, writer, moment)
         obj["metadata"] = _new_metadata(resource_type, obj["metadata"], moment)
         admission.mutate_new(self.store, resource_type, obj)
-        lifecycle.validate_new(resource_type, obj)
+        lifecycle.complete_new(resource_type, obj, self.store.revision)
+        validate(resource_type, obj, None)
         admission.admit_new(self.store, resource_type, obj)
         if dry_run:
             return obj
@@ -187,7 +190,8 @@ class Registry:
             )
         prepared = lifecycle.prepare_replacement(resource_type, obj, live, writer.subresource)
         carry_managed_fields(resource_type, prepared, live, writer, timestamp(self.now()))
-        lifecycle.validate_replacement(resource_type, prepared, live, writer.subresource)
+        if writer.subresource is None:
+            validate(resource_type, prepared, live)
         return self._settle(resource_type, key, prepared, live, dry_run=dry_run)
 
     def begin_delete(self, resource_type: ResourceType, key: Key, deletion: Deletion) -> tuple[Object, bool]:
@@ -230,6 +234,13 @@ class Registry:
         suffix = "".join(secrets.choice(_SUFFIX_LETTERS) for _ in range(_SUFFIX_LENGTH))
         metadata["name"] = f"{prefix}{suffix}"
         return str(metadata["name"])
+
+
+def _decoded(resource_type: ResourceType, obj: Object) -> Object:
+    try:
+        return lifecycle.decode_sent(resource_type, obj)[0]
+    except Undecodable as error:
+        raise BadRequest(str(error)) from error
 
 
 def named(resource_type: ResourceType, name: str) -> dict[str, str]:
