@@ -1,12 +1,13 @@
 """The variables that a container sees: declared ones and nothing of the dev cluster's own."""
 
 import base64
+import math
 import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from devcluster.objects import Object
-from devcluster.pods.quantities import in_units_of
+from devcluster.quantity import parse
 
 #: Finds a Secret or ConfigMap of the pod's namespace by kind and name.
 Lookup = Callable[[str, str], Object | None]
@@ -155,4 +156,4 @@ def resource_value(reference: Object, pod: Object, container: Object | None) -> 
     bound, _, resource = reference["resource"].partition(".")
     quantity = (((container or {}).get("resources") or {}).get(bound) or {}).get(resource, "0")
     divisor = reference.get("divisor") or "1"
-    return str(in_units_of(quantity, "1" if divisor == "0" else divisor))
+    return str(math.ceil(parse(str(quantity)) / parse("1" if divisor == "0" else str(divisor))))

@@ -5,7 +5,7 @@ from decimal import Decimal
 
 from devcluster.metadata import meets
 from devcluster.objects import Object
-from devcluster.pods.quantities import amount
+from devcluster.quantity import parse
 
 #: What a pod asks for, by resource.
 Requests = dict[str, Decimal]
@@ -31,7 +31,7 @@ def _request(container: Object, resource: str) -> Decimal:
     quantity = (resources.get("requests") or {}).get(resource) or (resources.get("limits") or {}).get(
         resource
     )
-    return amount(quantity) if quantity is not None else Decimal(0)
+    return parse(str(quantity)) if quantity is not None else Decimal(0)
 
 
 def refusal(pod: Object, node: Object, placed: Iterable[Requests]) -> str | None:
@@ -54,7 +54,7 @@ def refusal(pod: Object, node: Object, placed: Iterable[Requests]) -> str | None
             used[resource] += requests[resource]
     capacity = node["status"]["allocatable"]
     for resource, needed in wanted.items():
-        if needed and used[resource] + needed > amount(capacity[resource]):
+        if needed and used[resource] + needed > parse(str(capacity[resource])):
             lacking = "Too many pods" if resource == "pods" else f"Insufficient {resource}"
             return f"0/1 nodes are available: 1 {lacking}."
     return None
