@@ -153,7 +153,10 @@ def _default_priority(store: Store) -> Object | None:
 def _give_limits(spec: dict[str, Any], item: dict[str, Any]) -> None:
     for container in (*spec.get("initContainers", ()), *spec.get("containers", ())):
         resources = container.setdefault("resources", {})
-        for field, given in (("limits", item.get("default", {})), ("requests", item.get("defaultRequest", {}))):
+        for field, given in (
+            ("limits", item.get("default", {})),
+            ("requests", item.get("defaultRequest", {})),
+        ):
             for name, amount in given.items():
                 resources.setdefault(field, {}).setdefault(name, amount)
 

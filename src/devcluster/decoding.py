@@ -131,9 +131,18 @@ def _decode_bytes(value: Any) -> str:
     try:
         base64.b64decode(value, validate=True)
     except (binascii.Error, ValueError) as error:
-        bad = next((at for at, letter in enumerate(value) if not (letter.isascii() and (letter.isalnum() or letter in "+/="))), None)
+        bad = next(
+            (
+                at
+                for at, letter in enumerate(value)
+                if not (letter.isascii() and (letter.isalnum() or letter in "+/="))
+            ),
+            None,
+        )
         position = len(value) - len(value) % 4 if bad is None else bad
-        raise Undecodable(f"error decoding from json: illegal base64 data at input byte {position}") from error
+        raise Undecodable(
+            f"error decoding from json: illegal base64 data at input byte {position}"
+        ) from error
     return value
 
 
@@ -150,5 +159,3 @@ def decode_object(value: dict[str, Any], field_type: FieldType) -> tuple[dict[st
     """
     unknown: list[str] = []
     return decode(value, field_type, unknown), unknown
-
-

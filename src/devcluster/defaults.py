@@ -118,7 +118,9 @@ def _job(obj: Object) -> None:
 
 def _cron_job(obj: Object) -> None:
     spec = obj.setdefault("spec", {})
-    _fill(spec, concurrencyPolicy="Allow", suspend=False, successfulJobsHistoryLimit=3, failedJobsHistoryLimit=1)
+    _fill(
+        spec, concurrencyPolicy="Allow", suspend=False, successfulJobsHistoryLimit=3, failedJobsHistoryLimit=1
+    )
     template = spec.setdefault("jobTemplate", {})
     template.setdefault("metadata", {})
     job = template.setdefault("spec", {})

@@ -86,5 +86,7 @@ def _written(key: str) -> str:
         return f".{key[2:]}"
     if key.startswith("k:"):
         pairs = json.loads(key[2:]).items()
-        return "[" + ",".join(f"{name}={json.dumps(value, ensure_ascii=False)}" for name, value in pairs) + "]"
+        return (
+            "[" + ",".join(f"{name}={json.dumps(value, ensure_ascii=False)}" for name, value in pairs) + "]"
+        )
     return f"[={key[2:]}]"

@@ -30,7 +30,10 @@ _FIRST_STATUS: Mapping[str, Object] = {
     "Namespace": {"phase": "Active"},
     "Pod": {"phase": "Pending"},
     "PodDisruptionBudget": {
-        "disruptionsAllowed": 0, "currentHealthy": 0, "desiredHealthy": 0, "expectedPods": 0,
+        "disruptionsAllowed": 0,
+        "currentHealthy": 0,
+        "desiredHealthy": 0,
+        "expectedPods": 0,
     },
     "Service": {"loadBalancer": {}},
 }
@@ -109,7 +112,8 @@ def prepare_replacement(
         # Finalizers of a namespace change through `finalize` only.
         prepared["spec"] = live["spec"]
         metadata["labels"] = {
-            **metadata.get("labels", {}), "kubernetes.io/metadata.name": metadata["name"],
+            **metadata.get("labels", {}),
+            "kubernetes.io/metadata.name": metadata["name"],
         }
     apply_defaults(prepared)
     if resource_type.has_status:
@@ -240,7 +244,9 @@ def _keep_addresses(obj: Object, live: Object) -> None:
     for field in _ADDRESS_FIELDS:
         if field in before:
             spec.setdefault(field, before[field])
-    if spec.get("clusterIP") != before.get("clusterIP") and spec.get("clusterIPs") == before.get("clusterIPs"):
+    if spec.get("clusterIP") != before.get("clusterIP") and spec.get("clusterIPs") == before.get(
+        "clusterIPs"
+    ):
         spec["clusterIPs"] = [spec["clusterIP"]]
 
 

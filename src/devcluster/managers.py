@@ -71,7 +71,14 @@ def ownerships(obj: Object) -> list[Ownership]:
 def entries(owned: Iterable[Ownership]) -> list[dict[str, Any]]:
     """Entries in the order of the API server: those of appliers first, then by time and name."""
     kept = [item for item in owned if item.fields]
-    kept.sort(key=lambda item: (item.writer.operation, item.time, item.writer.manager, item.writer.subresource or ""))
+    kept.sort(
+        key=lambda item: (
+            item.writer.operation,
+            item.time,
+            item.writer.manager,
+            item.writer.subresource or "",
+        )
+    )
     return [item.entry() for item in kept]
 
 
@@ -100,7 +107,9 @@ def carry_managed_fields(
     field_type = schema_of(resource_type)
     if live is None:
         touched = ownable(fields_set(obj, field_type), resource_type, writer.subresource)
-        obj["metadata"]["managedFields"] = entries([Ownership(writer, touched, moment, resource_type.api_version)])
+        obj["metadata"]["managedFields"] = entries(
+            [Ownership(writer, touched, moment, resource_type.api_version)]
+        )
         return
     managed = live["metadata"].get("managedFields")
     touched, removed = compare(_comparable(live), _comparable(obj), field_type)

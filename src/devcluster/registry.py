@@ -14,7 +14,7 @@ from devcluster.kinds import ResourceType, by_kind
 from devcluster.managers import Writer, carry_managed_fields
 from devcluster.objects import Clock, Key, Object, matches_labels, timestamp, utc_now
 from devcluster.store import Journal, Store
-from devcluster.validation import validate
+from devcluster.validation import Check, validate
 
 _SUFFIX_LETTERS = "bcdfghjklmnpqrstvwxz2456789"
 _SUFFIX_LENGTH = 5
@@ -94,7 +94,9 @@ class Registry:
             ApiError: NotFound, Conflict, Invalid.
         """
         resource_type = by_kind(obj["kind"])
-        return self.replace(resource_type, _decoded(resource_type, obj), Writer(manager, "Update", subresource))
+        return self.replace(
+            resource_type, _decoded(resource_type, obj), Writer(manager, "Update", subresource)
+        )
 
     def delete(
         self,
@@ -134,22 +136,27 @@ class Registry:
         self._settle(by_kind(kind), (namespace, name), obj, live)
 
     async def watch(self, kinds: Iterable[str]) -> AsyncIterator[WatchEvent]:
-        """What there is, as ADDED, then every change, forever."""
+        """What there is, as ADDED, then every change, until the server stops."""
         subscription = self.store.subscribe(kinds)
         try:
             present = [obj for kind in subscription.kinds for obj in self.store.scan(kind)]
             for obj in present:
                 yield WatchEvent("ADDED", obj)
-            while True:
-                change = await subscription.next()
+            while (change := await subscription.next()) is not None:
                 yield WatchEvent(change.type, change.object)
         finally:
             self.store.unsubscribe(subscription)
 
     def insert(
-        self, resource_type: ResourceType, obj: Object, writer: Writer, *, dry_run: bool = False
+        self,
+        resource_type: ResourceType,
+        obj: Object,
+        writer: Writer,
+        *,
+        dry_run: bool = False,
+        check: Check | None = None,
     ) -> Object:
-        """Create; `obj` belongs to the registry from here on."""
+        """Create; `obj` belongs to the registry from here on, `check` stands in for the rules of the kind."""
         metadata = obj.setdefault("metadata", {})
         name = metadata.get("name") or self._generate_name(resource_type, metadata)
         key: Key = (metadata.get("namespace") if resource_type.namespaced else None, name)
@@ -165,7 +172,7 @@ class Registry:
         obj["metadata"] = _new_metadata(resource_type, obj["metadata"], moment)
         admission.mutate_new(self.store, resource_type, obj)
         lifecycle.complete_new(resource_type, obj, self.store.revision)
-        validate(resource_type, obj, None)
+        validate(resource_type, obj, None, check=check)
         admission.admit_new(self.store, resource_type, obj)
         if dry_run:
             return obj

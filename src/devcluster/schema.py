@@ -102,7 +102,9 @@ _QUANTITY_MAPS = frozenset(
 )  # fmt: skip
 _BYTES_MAPS = frozenset({"Secret.data", "ConfigMap.binaryData"})
 #: Optional texts that stay when empty, because Go holds them behind a pointer.
-_POINTER_TEXTS = frozenset({"CronJobSpec.timeZone", "LeaseSpec.holderIdentity", "PersistentVolumeClaimSpec.storageClassName"})
+_POINTER_TEXTS = frozenset(
+    {"CronJobSpec.timeZone", "LeaseSpec.holderIdentity", "PersistentVolumeClaimSpec.storageClassName"}
+)
 #: Optional numbers and switches that Go does not hold behind a pointer: zero is the same as absent.
 _DROPPED_ZEROS = frozenset(
     {

@@ -136,7 +136,7 @@ def parse_field_selector(text: str, kind: str) -> Predicate | None:
             raise BadRequest(f"invalid selector: '{text}'; can't understand '{term}'")
         path, operator, value = match[1], match[2], match[3]
         if path not in {"metadata.name", "metadata.namespace"} and path not in _FIELDS.get(kind, ()):
-            raise BadRequest(f'field label not supported: {path}')
+            raise BadRequest(f"field label not supported: {path}")
         requirements.append((tuple(path.split(".")), operator != "!=", value))
     if not requirements:
         return None

@@ -46,15 +46,19 @@ class Subscription:
 
     def __init__(self, kinds: Iterable[str]) -> None:
         self.kinds = tuple(kinds)
-        self._queue: asyncio.Queue[Change] = asyncio.Queue()
+        self._queue: asyncio.Queue[Change | None] = asyncio.Queue()
 
-    def push(self, change: Change) -> None:
+    def push(self, change: Change | None) -> None:
         """Called by the store."""
         self._queue.put_nowait(change)
 
-    async def next(self) -> Change:
-        """The next change; waits for one."""
+    async def next(self) -> Change | None:
+        """The next change; waits for one. None when the server stops."""
         return await self._queue.get()
+
+    def waiting(self) -> list[Change | None]:
+        """Everything that can be had without waiting."""
+        return [self._queue.get_nowait() for _ in range(self._queue.qsize())]
 
 
 class Store:
@@ -149,6 +153,11 @@ class Store:
         """Stop following."""
         for kind in subscription.kinds:
             self._subscriptions[kind].remove(subscription)
+
+    def end_subscriptions(self) -> None:
+        """Tell all who follow that the server stops."""
+        for subscription in {item for items in self._subscriptions.values() for item in items}:
+            subscription.push(None)
 
     def _place(self, kind: str, key: Key, obj: Object) -> None:
         objects = self._objects.setdefault(kind, {})

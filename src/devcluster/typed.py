@@ -15,7 +15,14 @@ _SCALAR_TYPES: dict[str, tuple[tuple[type, ...], str]] = {
     "int": ((int, float), "numeric (int or float)"),
     "float": ((int, float), "numeric (int or float)"),
 }
-_GO_TYPES = {str: "string", bool: "bool", int: "int64", float: "float64", dict: "map[string]interface {}", list: "[]interface {}"}
+_GO_TYPES = {
+    str: "string",
+    bool: "bool",
+    int: "int64",
+    float: "float64",
+    dict: "map[string]interface {}",
+    list: "[]interface {}",
+}
 
 
 class SchemaViolation(Exception):
@@ -107,7 +114,9 @@ def _list_set(value: Any, field_type: FieldType, path: str) -> FieldSet:
 def _written_key(entry: Any, field_type: FieldType) -> str:
     if not field_type.keys:
         return f"[={json.dumps(entry, ensure_ascii=False)}]"
-    pairs = [f"{key}={json.dumps(_key_value(entry, key), ensure_ascii=False)}" for key in sorted(field_type.keys)]
+    pairs = [
+        f"{key}={json.dumps(_key_value(entry, key), ensure_ascii=False)}" for key in sorted(field_type.keys)
+    ]
     return f"[{','.join(pairs)}]"
 
 
@@ -261,5 +270,7 @@ def prune(value: Any, dropped_from: FieldSet, kept: FieldSet, field_type: FieldT
             continue
         entry_type = fields.get(key) if fields is not None else field_type.item
         unchanged = before == kept_below or entry_type is None
-        result[key] = entry if unchanged or entry_type is None else prune(entry, before, kept_below, entry_type)
+        result[key] = (
+            entry if unchanged or entry_type is None else prune(entry, before, kept_below, entry_type)
+        )
     return result

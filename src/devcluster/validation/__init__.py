@@ -9,7 +9,9 @@ from devcluster.validation import configuration, networking, pods, policies, wor
 from devcluster.validation.names import check_metadata
 from devcluster.validation.report import Report
 
-_RULES: Mapping[str, Callable[[Report, Object], None]] = {
+Check = Callable[[Report, Object], None]
+
+_RULES: Mapping[str, Check] = {
     "ConfigMap": configuration.check_config_map,
     "CronJob": workloads.check_cron_job,
     "Deployment": workloads.check_deployment,
@@ -42,13 +44,16 @@ _CHANGE_RULES: Mapping[str, Callable[[Report, Object, Object], None]] = {
 }
 
 
-def validate(resource_type: ResourceType, obj: Object, live: Object | None) -> None:
+def validate(
+    resource_type: ResourceType, obj: Object, live: Object | None, *, check: Check | None = None
+) -> None:
     """Refuse an object, or a change of one, that breaks the rules of its kind.
 
     Args:
         resource_type: the type of the object.
         obj: the object with its defaults.
         live: what it replaces; None for a new one.
+        check: rules in place of those of the kind.
 
     Raises:
         Invalid: with every broken rule.
@@ -58,7 +63,7 @@ def validate(resource_type: ResourceType, obj: Object, live: Object | None) -> N
     change_rule = _CHANGE_RULES.get(resource_type.kind)
     if live is not None and change_rule:
         change_rule(report, obj, live)
-    rule = _RULES.get(resource_type.kind)
+    rule = check or _RULES.get(resource_type.kind)
     if rule:
         rule(report, obj)
     if report.causes:

@@ -90,6 +90,22 @@ def check_event(report: Report, obj: Object) -> None:
         report.invalid("involvedObject.namespace", involved, "does not match event.namespace")
 
 
+def check_event_v1(report: Report, obj: Object) -> None:
+    """A core event that came in through the group events.k8s.io, which asks for more."""
+    if not obj.get("eventTime"):
+        report.required("eventTime")
+    for ours, theirs in (("reportingComponent", "reportingController"), ("reportingInstance",) * 2):
+        if not obj.get(ours):
+            report.required(theirs)
+    for field in ("action", "reason"):
+        if not obj.get(field):
+            report.required(field)
+    if obj.get("type") not in {"Normal", "Warning"}:
+        # The missing quotation is Kubernetes' own.
+        report.invalid("type", "", f"has invalid value: {obj.get('type', '')}")
+    check_event(report, obj)
+
+
 def check_role_binding(report: Report, obj: Object) -> None:
     """A RoleBinding."""
     reference = obj.get("roleRef", {})
@@ -120,7 +136,9 @@ def check_role(report: Report, obj: Object) -> None:
         for field in ("verbs", "apiGroups", "resources"):
             if not rule.get(field):
                 detail = "" if field == "verbs" else f"{field} must have at least one value"
-                report.required(f"rules[{position}].{field}", detail or "verbs must contain at least one value")
+                report.required(
+                    f"rules[{position}].{field}", detail or "verbs must contain at least one value"
+                )
 
 
 def check_lease(report: Report, obj: Object) -> None:

@@ -54,7 +54,9 @@ def check_metadata(report: Report, resource_type: ResourceType, obj: Object) -> 
     for position, owner in enumerate(metadata.get("ownerReferences", ())):
         for field in ("apiVersion", "kind", "name", "uid"):
             if not owner.get(field):
-                report.invalid(f"metadata.ownerReferences[{position}].{field}", "", f"{field} must not be empty")
+                report.invalid(
+                    f"metadata.ownerReferences[{position}].{field}", "", f"{field} must not be empty"
+                )
 
 
 def check_name(report: Report, resource_type: ResourceType, name: str) -> None:
@@ -125,7 +127,10 @@ def check_annotations(report: Report, annotations: Mapping[str, str] | None, fie
         return
     for key in annotations:
         check_qualified_name(report, field, key.lower(), shown_name=key)
-    if sum(len(key.encode()) + len(value.encode()) for key, value in annotations.items()) > _ANNOTATIONS_LENGTH:
+    if (
+        sum(len(key.encode()) + len(value.encode()) for key, value in annotations.items())
+        > _ANNOTATIONS_LENGTH
+    ):
         report.too_long(field, _ANNOTATIONS_LENGTH)
 
 
@@ -138,7 +143,9 @@ def check_selector(report: Report, selector: Mapping[str, Any], field: str) -> N
         if operator in {"In", "NotIn"} and not values:
             report.required(f"{here}.values", "must be specified when `operator` is 'In' or 'NotIn'")
         elif operator in {"Exists", "DoesNotExist"} and values:
-            report.forbidden(f"{here}.values", "may not be specified when `operator` is 'Exists' or 'DoesNotExist'")
+            report.forbidden(
+                f"{here}.values", "may not be specified when `operator` is 'Exists' or 'DoesNotExist'"
+            )
         elif operator not in {"In", "NotIn", "Exists", "DoesNotExist"}:
             report.invalid(f"{here}.operator", operator, "not a valid selector operator")
         check_qualified_name(report, f"{here}.key", expression.get("key", ""))

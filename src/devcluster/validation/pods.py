@@ -9,7 +9,9 @@ from devcluster.objects import Object
 from devcluster.validation.names import check_label_name, check_labels, check_qualified_name, check_subdomain
 from devcluster.validation.report import Report
 
-_ENV_NAME_RULE = "a valid environment variable name must consist only of printable ASCII characters other than '='"
+_ENV_NAME_RULE = (
+    "a valid environment variable name must consist only of printable ASCII characters other than '='"
+)
 _ENV_NAME = re.compile(r"[ -<>-~]+")
 _PORT_NAME = re.compile(r"(?=.*[a-z])[a-z0-9]([-a-z0-9]*[a-z0-9])?")
 _PORT_NAME_LENGTH = 15
@@ -179,7 +181,13 @@ def _check_probe(report: Report, probe: Mapping[str, Any], field: str) -> None:
                 report.port(f"{field}.{name}.port", port)
             elif not port or len(port) > _PORT_NAME_LENGTH or not _PORT_NAME.fullmatch(port):
                 report.invalid(f"{field}.{name}.port", port or "", "must be a valid port name")
-    for number in ("initialDelaySeconds", "timeoutSeconds", "periodSeconds", "successThreshold", "failureThreshold"):
+    for number in (
+        "initialDelaySeconds",
+        "timeoutSeconds",
+        "periodSeconds",
+        "successThreshold",
+        "failureThreshold",
+    ):
         report.not_negative(f"{field}.{number}", probe.get(number))
 
 
@@ -195,7 +203,9 @@ def check_resources(report: Report, resources: Mapping[str, Any], field: str) ->
     for name, amount in requests.items():
         limit = limits.get(name)
         if limit is not None and quantity.parse(amount) > quantity.parse(limit):
-            report.invalid(f"{field}.requests", amount, f"must be less than or equal to {name} limit of {limit}")
+            report.invalid(
+                f"{field}.requests", amount, f"must be less than or equal to {name} limit of {limit}"
+            )
         elif limit is None and "/" in name:
             report.required(f"{field}.limits", "Limit must be set for non overcommitable resources")
 
@@ -216,7 +226,9 @@ def _check_toleration(report: Report, toleration: Mapping[str, Any], field: str)
         report.invalid(f"{field}.operator", operator, "operator must be Exists when `key` is empty, which means "
                        '"match all values and all keys"')  # fmt: skip
     if operator == "Exists" and toleration.get("value"):
-        report.invalid(f"{field}.operator", toleration["value"], "value must be empty when `operator` is 'Exists'")
+        report.invalid(
+            f"{field}.operator", toleration["value"], "value must be empty when `operator` is 'Exists'"
+        )
     if operator not in {"Equal", "Exists", "Lt", "Gt"}:
         report.unsupported(f"{field}.operator", operator, ("Equal", "Exists"))
     if toleration.get("tolerationSeconds") is not None and toleration.get("effect") != "NoExecute":
@@ -232,4 +244,3 @@ def _check_spread(report: Report, constraint: Mapping[str, Any], field: str) -> 
         report.required(f"{field}.topologyKey", "can not be empty")
     when = constraint.get("whenUnsatisfiable", "")
     report.one_of(f"{field}.whenUnsatisfiable", when, ("DoNotSchedule", "ScheduleAnyway"))
-

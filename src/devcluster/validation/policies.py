@@ -137,4 +137,6 @@ def _check_order(
     high_called: str,
 ) -> None:
     if name in low and name in high and quantity.parse(low[name]) > quantity.parse(high[name]):
-        report.invalid(field, low[name], f"{low_called} {low[name]} is greater than {high_called} {high[name]}")
+        report.invalid(
+            field, low[name], f"{low_called} {low[name]} is greater than {high_called} {high[name]}"
+        )

@@ -80,7 +80,13 @@ def check_job_update(report: Report, obj: Object, live: Object) -> None:
 
 
 def _check_job_spec(report: Report, spec: Mapping[str, Any], field: str) -> None:
-    for number in ("parallelism", "completions", "activeDeadlineSeconds", "backoffLimit", "ttlSecondsAfterFinished"):
+    for number in (
+        "parallelism",
+        "completions",
+        "activeDeadlineSeconds",
+        "backoffLimit",
+        "ttlSecondsAfterFinished",
+    ):
         report.not_negative(f"{field}.{number}", spec.get(number))
     template = spec.get("template", {})
     check_template(report, template, f"{field}.template")
