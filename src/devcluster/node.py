@@ -58,7 +58,11 @@ class Node:
         self.logs = PodLogs(registry, self._pods_dir)
 
     async def run(self) -> None:
-        """Run pods until cancelled; then every process is stopped, and objects stay for the next start."""
+        """Run pods until cancelled; then every process is stopped, and objects stay for the next start.
+
+        Raises:
+            NoNetwork: The machine has no loopback addresses for pods.
+        """
         # Secrets lie below: nobody else on the machine may look.
         self._pods_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         with PodNetwork() as network, Guard() as guard:

@@ -64,10 +64,11 @@ class Runner:
         self._woken = asyncio.Event()
 
     async def run(self) -> None:
-        """Run until cancelled."""
+        """Run until cancelled, or until the registry ends its watches."""
         async with asyncio.TaskGroup() as group:
-            group.create_task(self._listen())
-            group.create_task(self._work())
+            working = group.create_task(self._work())
+            await self._listen()
+            working.cancel()
 
     async def _listen(self) -> None:
         kinds = dict.fromkeys(kind for controller in self._controllers for kind in controller.kinds)

@@ -72,6 +72,15 @@ class Cluster:
         return b"".join(pieces).decode()
 
 
+def give_namespace(registry: Registry) -> None:
+    """The namespace with what a pod needs, as the controllers would make it."""
+    account = {"name": "default", "namespace": NAMESPACE}
+    registry.create(
+        {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}}, manager="test"
+    )
+    registry.create({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": account}, manager="test")
+
+
 def container(program: str, **fields: Any) -> dict[str, Any]:
     return {"name": "agent", "image": "agent:1", "command": ["python", "-c", program], **fields}
 

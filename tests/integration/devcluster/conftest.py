@@ -5,13 +5,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.integration.devcluster.cluster import Cluster, give_namespace
 
 from devcluster.controllers import Controllers
 from devcluster.node import Node
 from devcluster.objects import utc_now
 from devcluster.pods.context import NodeConfig
 from devcluster.registry import Registry
-from tests.integration.devcluster.cluster import Cluster
 
 #: Containers come back fast, so that tests of restarts end fast.
 QUICK = NodeConfig(first_back_off_s=0.01, longest_back_off_s=0.05)
@@ -20,9 +20,7 @@ QUICK = NodeConfig(first_back_off_s=0.01, longest_back_off_s=0.05)
 @pytest.fixture
 def registry() -> Registry:
     registry = Registry()
-    registry.create(
-        {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "incidentfox"}}, manager="test"
-    )
+    give_namespace(registry)
     return registry
 
 

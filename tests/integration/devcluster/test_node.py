@@ -1,5 +1,6 @@
 import asyncio
 import base64
+import json
 import os
 import signal
 import sys
@@ -9,8 +10,6 @@ from typing import Any
 
 import httpx2
 import pytest
-
-from devcluster.errors import BadRequest
 from tests.integration.devcluster.cluster import (
     NAMESPACE,
     SLEEPER,
@@ -25,6 +24,8 @@ from tests.integration.devcluster.cluster import (
     waits_for,
 )
 
+from devcluster.errors import BadRequest
+
 
 def exists(pid: int) -> bool:
     try:
@@ -36,7 +37,7 @@ def exists(pid: int) -> bool:
 
 async def until_ended(pid: int) -> None:
     async with asyncio.timeout(10):
-        while exists(pid):
+        while exists(pid):  # noqa: ASYNC110 - nothing tells of the end of somebody else's child
             await asyncio.sleep(0.01)
 
 
@@ -58,7 +59,7 @@ async def test_many_pods_listen_on_one_port(node_only: Cluster) -> None:
             assert (await http.get(f"http://{address}:8000/x")).text == f"/x {word}"
 
 
-async def test_a_deleted_pod_is_asked_to_end_and_goes(node_only: Cluster, tmp_path: Path) -> None:
+async def test_a_deleted_pod_is_asked_to_end_and_goes(node_only: Cluster) -> None:
     node_only.create(pod("sleeper", container(f"import os; print(os.getpid(), flush=True); {SLEEPER}")))
     await node_only.until("Pod", "sleeper", is_ready)
     pid = await pid_of(node_only, "sleeper")
@@ -91,7 +92,7 @@ async def test_what_a_program_left_running_goes_with_it(node_only: Cluster) -> N
 
 async def pid_of(cluster: Cluster, name: str) -> int:
     """The number that the pod's program prints first."""
-    await cluster.until("Pod", name, lambda obj: is_in_phase("Running")(obj))
+    await cluster.until("Pod", name, is_in_phase("Running"))
     async for piece in cluster.node.logs.read(NAMESPACE, name, None, follow=True):
         return int(piece.split()[0])
     raise AssertionError("the program printed nothing")
@@ -118,8 +119,6 @@ async def test_programs_see_declared_variables_and_nothing_of_the_dev_cluster(
     program = "import os, json; print(json.dumps(dict(os.environ)))"
     node_only.create(pod("env", container(program, env=env), restartPolicy="Never"))
     await node_only.until("Pod", "env", is_in_phase("Succeeded"))
-    import json
-
     variables = json.loads(await node_only.log("env"))
     assert variables["BOTH"] == "env:t0ken:$(UNKNOWN)"
     assert set(variables) - {"PYTHONPATH", "LC_CTYPE"} == {"PATH", "HOME", "LANG", "TOKEN", "APP", "BOTH"}
@@ -280,11 +279,11 @@ import asyncio, sys
 from pathlib import Path
 from devcluster.node import Node
 from devcluster.registry import Registry
-from tests.integration.devcluster.cluster import container, pod
+from tests.integration.devcluster.cluster import container, give_namespace, pod
 
 async def main():
     registry = Registry()
-    registry.create({"kind": "Namespace", "metadata": {"name": "incidentfox"}}, manager="test")
+    give_namespace(registry)
     work = "import os, subprocess; print(os.getpid(), subprocess.Popen(['sleep', '600']).pid, flush=True);"
     registry.create(pod("p", container(work + "import signal; signal.pause()")), manager="test")
     node = Node(registry, data_dir=Path(sys.argv[1]))
