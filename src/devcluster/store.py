@@ -72,6 +72,7 @@ class Store:
         self._keys: dict[str, list[tuple[str, str]]] = {}
         self._history: dict[str, deque[Change]] = {}
         self._forgotten: dict[str, int] = {}
+        self._forgotten_before = 0
         self._subscriptions: dict[str, list[Subscription]] = {}
 
     def get(self, kind: str, key: Key) -> Object | None:
@@ -91,9 +92,11 @@ class Store:
                 return
             yield objects[space or None, name]
 
-    def count(self, kind: str) -> int:
-        """How many objects of a kind there are in all namespaces."""
-        return len(self._objects.get(kind, ()))
+    def everything(self) -> Iterator[tuple[str, Object]]:
+        """Every object with its kind."""
+        for kind, objects in self._objects.items():
+            for obj in objects.values():
+                yield kind, obj
 
     def put(self, kind: str, key: Key, obj: Object) -> Object:
         """Store `obj` (owned by the store from here on) under a new revision."""
@@ -127,8 +130,7 @@ class Store:
     def forget_history_before(self, revision: int) -> None:
         """After a restart: no change up to `revision` can be told any more."""
         self.revision = max(self.revision, revision)
-        for kind in self._objects:
-            self._forgotten[kind] = self.revision
+        self._forgotten_before = self.revision if revision else 0
 
     def changes_since(self, kind: str, revision: int) -> list[Change]:
         """The changes behind `revision`.
@@ -136,7 +138,7 @@ class Store:
         Raises:
             Expired: some of them are no longer kept.
         """
-        oldest = self._forgotten.get(kind, 0)
+        oldest = self._forgotten.get(kind, self._forgotten_before)
         if revision < oldest:
             raise Expired(f"too old resource version: {revision} ({oldest})")
         history = self._history.get(kind, deque())
