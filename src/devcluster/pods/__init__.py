@@ -1,0 +1,1 @@
+"""Runs the containers of pods as local processes."""
