@@ -4,10 +4,11 @@ import asyncio
 import threading
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import Self
 from uuid import uuid4
 
 import pytest
-from devcluster.server import DevCluster
+from devcluster.server import DevCluster, DevClusterSettings
 from tests.integration.orchestrator.world import World
 
 from orchestrator.settings import Settings
@@ -30,11 +31,18 @@ class _InThread:
 
     async def _serve(self) -> None:
         # No controllers and no node: exactly the API server that the recordings were made with.
-        async with DevCluster(self._folder, kubeconfig_path=self.kubeconfig, controllers=False, node=False):
+        settings = DevClusterSettings(
+            data_dir=self._folder,
+            kubeconfig=self.kubeconfig,
+            keeps_state=False,
+            runs_controllers=False,
+            runs_node=False,
+        )
+        async with DevCluster(settings):
             self._ready.set()
             await self._stop.wait()
 
-    def __enter__(self) -> "_InThread":
+    def __enter__(self) -> Self:
         self._thread.start()
         assert self._ready.wait(30), "the dev cluster did not start"
         return self
@@ -42,6 +50,7 @@ class _InThread:
     def __exit__(self, *_: object) -> None:
         self._loop.call_soon_threadsafe(self._stop.set)
         self._thread.join(30)
+        self._loop.close()
 
 
 @pytest.fixture(scope="session")

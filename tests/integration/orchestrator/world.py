@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import json
 from collections.abc import AsyncIterator, Callable
 from typing import Any, Self
 
@@ -137,6 +138,6 @@ class World:
         await self.cluster._send(
             "PATCH",
             path,
-            content=__import__("json").dumps({"status": status}),
+            content=json.dumps({"status": status}),
             headers={"Content-Type": "application/merge-patch+json"},
         )
