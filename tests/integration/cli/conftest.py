@@ -131,7 +131,7 @@ class FakeOrchestrator:
                 return row
         return problem(404, "not_found", f"Team {org}/{team} does not exist.")
 
-    async def _events(self, run_id: str) -> Any:
+    async def _events(self) -> Any:
         events = self.streams.pop(0) if self.streams else []
         done = self.events_read
 
