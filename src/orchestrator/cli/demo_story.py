@@ -294,8 +294,9 @@ def pipeline_summary(log: str) -> str:
     last = (log.strip().splitlines() or [""])[-1]
     try:
         summary = json.loads(last)
+        channels = ", ".join(summary["channels"])
         learned, threads = summary["learned"], summary["threads_seen"]
-        return f"The pipeline learned {learned} entries from {threads} threads in {', '.join(summary['channels'])}"
+        return f"The pipeline learned {learned} entries from {threads} threads in {channels}"
     except (ValueError, KeyError, TypeError):
         return last or "The pipeline wrote no log."
 
