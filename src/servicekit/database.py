@@ -2,7 +2,7 @@
 
 import sqlite3
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ SQLITE_BUSY_TIMEOUT_MS = 10_000
 CONNECT_TIMEOUT_S = 5
 
 
-class DatabaseAway(Exception):  # noqa: N818 - named for what is the case, as every error of this product
+class DatabaseAway(Exception):
     """The database does not answer; nothing was changed."""
 
 
@@ -49,15 +49,28 @@ class Database:
                 connect_args={"timeout": CONNECT_TIMEOUT_S},
             )
 
-    @asynccontextmanager
-    async def unit_of_work(self) -> AsyncIterator[AsyncConnection]:
+        self._reader = self.engine.execution_options(read_only=True)
+
+    def unit_of_work(self) -> AbstractAsyncContextManager[AsyncConnection]:
         """One transaction: commits when the block ends, rolls back when it raises.
 
         Raises:
             DatabaseAway: the database cannot be reached or broke off.
         """
+        return self._transaction(self.engine)
+
+    def reading(self) -> AbstractAsyncContextManager[AsyncConnection]:
+        """One transaction that only reads, and so waits for no writer.
+
+        Raises:
+            DatabaseAway: the database cannot be reached or broke off.
+        """
+        return self._transaction(self._reader)
+
+    @asynccontextmanager
+    async def _transaction(self, engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
         try:
-            async with self.engine.begin() as connection:
+            async with engine.begin() as connection:
                 yield connection
         except (OSError, PoolTimeoutError, InterfaceError, OperationalError) as error:
             raise DatabaseAway(type(error).__name__) from error
@@ -93,4 +106,5 @@ def _tune_sqlite(engine: AsyncEngine) -> None:
 
     @event.listens_for(engine.sync_engine, "begin")
     def _on_begin(connection: Any) -> None:
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
+        read_only = connection.get_execution_options().get("read_only", False)
+        connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")

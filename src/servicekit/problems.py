@@ -15,7 +15,7 @@ from servicekit.database import DatabaseAway
 log = structlog.get_logger()
 
 
-class Problem(Exception):  # noqa: N818 - subclasses name the fact (ChannelTaken), which reads better in code
+class Problem(Exception):
     """Base of everything a caller is told. A subclass's docstring is the sentence, its arguments the facts.
 
     Attributes:

@@ -1,0 +1,1 @@
+"""The HTTP API: handlers adapt, one call does the work."""

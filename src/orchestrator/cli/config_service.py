@@ -20,15 +20,3 @@ def config_service(
 
     export(CONFIG_SERVICE_HOST=host, CONFIG_SERVICE_PORT=port)
     run_until_stopped(serve(load_settings(Settings, "CONFIG_SERVICE_")))
-
-
-async def migrate_embedded(url: str) -> None:
-    """Bring the schema of a Config Service inside the orchestrator's process up to date."""
-    from config_service.store.migrate import upgrade
-    from servicekit.database import Database
-
-    database = Database(url)
-    try:
-        await upgrade(database)
-    finally:
-        await database.close()

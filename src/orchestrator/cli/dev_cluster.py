@@ -22,6 +22,7 @@ def dev_cluster(
     It is for development and tests, not for production. Use it with kubectl --kubeconfig FILE.
     """
     from devcluster.server import DevClusterSettings, serve
+
     from orchestrator.cli.start import load_settings, run_until_stopped
 
     file = kubeconfig or data_dir / "kubeconfig"

@@ -7,7 +7,7 @@ from typing import Any
 DONE, FAILED, USAGE, STILL_RUNNING = 0, 1, 2, 3
 
 
-class Failure(Exception):  # noqa: N818 - named for what is the case, as every error of this product
+class Failure(Exception):
     """The command cannot go on.
 
     Attributes:

@@ -1,0 +1,1 @@
+"""The one that makes it so: load, observe, plan, apply, report."""

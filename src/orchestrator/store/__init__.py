@@ -1,0 +1,1 @@
+"""Wanted state, reported state and the audit trail in SQL."""

@@ -75,6 +75,8 @@ class FakeOrchestrator:
     #: What a change answers, once `events` have been read to the end if `answer_after_events`.
     answer: dict[str, Any] | JSONResponse = field(default_factory=a_run)
     answer_after_events: bool = False
+    #: What the same change answers when it is asked for again.
+    later_answer: dict[str, Any] | None = None
     #: What streams of events send, one list per stream; a stream breaks off after its list.
     streams: list[list[tuple[str, dict[str, Any]]]] = field(default_factory=list)
     runs: list[dict[str, Any]] = field(default_factory=list)
@@ -109,7 +111,8 @@ class FakeOrchestrator:
             return PLAN
         if self.answer_after_events:
             await anyio.to_thread.run_sync(self.events_read.wait)
-        return JSONResponse(self.answer, status_code=202 if self.answer["status"] == "running" else 200)
+        answer, self.answer = self.answer, self.later_answer or self.answer
+        return JSONResponse(answer, status_code=202 if answer["status"] == "running" else 200)
 
     async def _list_runs(self, status: str | None = None, limit: int = 100, cursor: int = 0) -> Any:
         rows = [run for run in self.runs if status in {None, run["status"]}]

@@ -1,0 +1,1 @@
+"""What the Config Service decides, without I/O, clock, or framework."""

@@ -1,0 +1,200 @@
+"""Apply, read, delete and list: the few verbs the product needs, over the connection that lightkube sets up.
+
+lightkube brings kubeconfig, TLS and every way to authenticate; the verbs are our own because deletion with a `uid`
+precondition, metadata-only answers and the body of a refusal are what this product stands on (ADR 0002).
+"""
+
+import asyncio
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Self
+
+import httpx2
+from lightkube.config.client_adapter import AsyncClient, ConnectionParams
+from lightkube.config.kubeconfig import KubeConfig
+from lightkube.core.exceptions import ConfigError
+
+from orchestrator.cluster.errors import ClusterAway, Conflicted, Missing, error_of
+from orchestrator.cluster.kinds import KINDS
+from orchestrator.concurrency import together
+from orchestrator.domain.objects import FIELD_MANAGER, Manifest, Ref
+
+#: Objects a list answers at a time.
+PAGE_SIZE = 500
+_METADATA_ONLY = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,application/json"
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """What an apply came to: the object as the cluster now has it, and whether it is new."""
+
+    object: Manifest
+    created: bool
+
+
+class Cluster:
+    """One API server, with one field manager.
+
+    Args:
+        http: a client with base URL and credentials.
+        max_calls: calls under way at once, so that a slow API server never holds everything else up.
+    """
+
+    def __init__(self, http: httpx2.AsyncClient, *, max_calls: int = 64) -> None:
+        self._http = http
+        self._places = asyncio.Semaphore(max_calls)
+
+    @classmethod
+    def connect(cls, kubeconfig: str | None, *, timeout: timedelta) -> Self:
+        """Connect as the kubeconfig says, or as the pod's own service account.
+
+        Raises:
+            lightkube.core.exceptions.ConfigError: there is neither.
+        """
+        config = (KubeConfig.from_file(kubeconfig) if kubeconfig else KubeConfig.from_env()).get()
+        if config is None:
+            raise ConfigError("the kubeconfig names no current context")
+        seconds = httpx2.Timeout(timeout.total_seconds())
+        return cls(AsyncClient(config, ConnectionParams(timeout=seconds, trust_env=False)))
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._http.aclose()
+
+    async def apply(self, manifest: Manifest, *, force: bool, dry_run: bool = False) -> Applied:
+        """Server-side apply.
+
+        Args:
+            manifest: the object as wanted; its namespace decides where it goes.
+            force: take fields that another manager owns; only for objects known to be ours.
+            dry_run: everything but the keeping.
+
+        Raises:
+            Refused: the cluster will not take it.
+            Conflicted: another manager owns a field and `force` was not given.
+            Missing: its namespace does not exist.
+            ClusterAway: no answer.
+        """
+        params = {"fieldManager": FIELD_MANAGER, "force": "true" if force else "false"}
+        if dry_run:
+            params["dryRun"] = "All"
+        response = await self._send(
+            "PATCH",
+            _path(Ref.of(manifest)),
+            params=params,
+            content=json.dumps(manifest),
+            headers={"Content-Type": "application/apply-patch+yaml"},
+        )
+        return Applied(response.json(), created=response.status_code == httpx2.codes.CREATED)
+
+    async def get(self, ref: Ref, *, metadata_only: bool = False) -> Manifest | None:
+        """The object, or `None` when it does not exist."""
+        headers = {"Accept": _METADATA_ONLY} if metadata_only else {}
+        try:
+            response = await self._send("GET", _path(ref), headers=headers)
+        except Missing:
+            return None
+        body: Manifest = response.json()
+        # A metadata-only answer calls itself PartialObjectMetadata.
+        return body | {"kind": ref.kind}
+
+    async def get_many(self, refs: Iterable[Ref]) -> dict[Ref, Manifest | None]:
+        """The objects, each `None` when it does not exist; asked for side by side."""
+        wanted = list(refs)
+        return dict(zip(wanted, await together(self.get(ref) for ref in wanted), strict=True))
+
+    async def ensure_namespace(self, name: str) -> None:
+        """Have a namespace be there, where we may make one.
+
+        Raises:
+            Refused: we may not; the cluster's words name the right that is missing.
+        """
+        if await self.get(Ref("Namespace", "", name)) is not None:
+            return
+        try:
+            await self.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
+        except Conflicted:
+            return
+
+    async def create(self, manifest: Manifest) -> Manifest:
+        """Create an object that must not exist yet."""
+        ref = Ref.of(manifest)
+        response = await self._send(
+            "POST",
+            KINDS[ref.kind].collection(ref.namespace),
+            params={"fieldManager": FIELD_MANAGER},
+            json=manifest,
+        )
+        body: Manifest = response.json()
+        return body
+
+    async def delete(self, ref: Ref, *, uid: str) -> None:
+        """Delete exactly the object that was looked at; what it owns goes with it.
+
+        Raises:
+            Missing: it is gone already.
+            Conflicted: another object has taken its name.
+        """
+        options = {
+            "apiVersion": "v1",
+            "kind": "DeleteOptions",
+            "propagationPolicy": "Background",
+            "preconditions": {"uid": uid},
+        }
+        await self._send("DELETE", _path(ref), json=options)
+
+    async def list(self, kind: str, *, namespace: str = "", labels: Mapping[str, str]) -> list[Manifest]:
+        """Every object of a kind that carries the labels, page by page."""
+        items: list[Manifest] = []
+        params = {
+            "labelSelector": ",".join(f"{name}={value}" for name, value in labels.items()),
+            "limit": str(PAGE_SIZE),
+        }
+        while True:
+            body = (await self._send("GET", KINDS[kind].collection(namespace), params=params)).json()
+            items += [item | {"kind": kind} for item in body.get("items", ())]
+            token = body["metadata"].get("continue")
+            if not token:
+                return items
+            params = params | {"continue": token}
+
+    async def through_service(
+        self,
+        service: Ref,
+        port: int,
+        path: str,
+        *,
+        body: Mapping[str, Any],
+        headers: Mapping[str, str],
+        timeout_s: float,
+    ) -> httpx2.Response:
+        """POST to a Service through the API server's proxy; the answer is the Service's, whatever its status.
+
+        Raises:
+            ClusterAway: the API server does not answer.
+        """
+        url = f"{_path(service)}:{port}/proxy{path}"
+        try:
+            return await self._http.post(url, json=body, headers=dict(headers), timeout=timeout_s)
+        except httpx2.TransportError as error:
+            raise ClusterAway(type(error).__name__) from error
+
+    async def version(self) -> str:
+        """The API server's version; the cheapest question there is."""
+        return str((await self._send("GET", "/version")).json().get("gitVersion", ""))
+
+    async def _send(self, method: str, path: str, **arguments: Any) -> httpx2.Response:
+        try:
+            async with self._places:
+                response = await self._http.request(method, path, **arguments)
+        except httpx2.TransportError as error:
+            raise ClusterAway(type(error).__name__) from error
+        if response.status_code >= httpx2.codes.BAD_REQUEST:
+            raise error_of(response)
+        return response
+
+
+def _path(ref: Ref) -> str:
+    return f"{KINDS[ref.kind].collection(ref.namespace)}/{ref.name}"

@@ -1,0 +1,104 @@
+"""The loop: teams that are due are reconciled, woken by a commit and by time."""
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+
+import structlog
+
+from orchestrator.domain.team import TeamKey
+from orchestrator.reconciler.team import TeamReconciler
+from orchestrator.store import runs, teams
+from orchestrator.store.signals import Signals
+from servicekit.database import Database, DatabaseAway
+
+log = structlog.get_logger()
+
+#: How often to ask the database for teams that are due, in seconds; wake-ups make it rare that one waits that long.
+LOOK_EVERY_S = 0.5
+#: How often expired idempotency keys are dropped, in seconds.
+TIDY_EVERY_S = 600.0
+
+
+class Reconciler:
+    """Works on due teams until it is stopped.
+
+    Args:
+        workers: teams worked on at the same time.
+        clock: seconds since the epoch.
+    """
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        teams_reconciler: TeamReconciler,
+        signals: Signals,
+        workers: int,
+        clock: Callable[[], float],
+    ) -> None:
+        self._database = database
+        self._team = teams_reconciler
+        self._workers = workers
+        self._clock = clock
+        self._queue: asyncio.Queue[TeamKey] = asyncio.Queue()
+        #: Queued and not yet begun; one entry a team, however often it is woken.
+        self._waiting: set[TeamKey] = set()
+        #: Under way; a team woken meanwhile is looked at once more afterwards.
+        self._under_way: set[TeamKey] = set()
+        self._again: set[TeamKey] = set()
+        signals.on_team(self.wake)
+
+    def wake(self, key: TeamKey) -> None:
+        """Have a team looked at as soon as a worker is free."""
+        if key in self._under_way:
+            self._again.add(key)
+        elif key not in self._waiting:
+            self._waiting.add(key)
+            self._queue.put_nowait(key)
+
+    async def run(self) -> None:
+        """Work until cancelled; passes under way are then ended where they are, and their leases run out."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._look_for_due())
+            group.create_task(self._tidy())
+            for _ in range(self._workers):
+                group.create_task(self._work())
+
+    async def _work(self) -> None:
+        while True:
+            key = await self._queue.get()
+            self._waiting.discard(key)
+            self._under_way.add(key)
+            try:
+                await self._reconcile(key)
+            finally:
+                self._under_way.discard(key)
+                if key in self._again:
+                    self._again.discard(key)
+                    self.wake(key)
+
+    async def _reconcile(self, key: TeamKey) -> None:
+        try:
+            await self._team.reconcile(key)
+        except DatabaseAway as error:
+            log.warning("database_away", team=str(key), cause=str(error))
+        except Exception:
+            # One team's bug must not stop the others.
+            log.exception("reconcile_failed", team=str(key))
+
+    async def _look_for_due(self) -> None:
+        while True:
+            with contextlib.suppress(DatabaseAway):
+                async with self._database.reading() as connection:
+                    due = await teams.due(connection, now=self._clock(), limit=self._workers * 4)
+                for key in due:
+                    self.wake(key)
+            await asyncio.sleep(LOOK_EVERY_S)
+
+    async def _tidy(self) -> None:
+        while True:
+            with contextlib.suppress(DatabaseAway):
+                async with self._database.unit_of_work() as connection:
+                    await runs.forget_expired_keys(connection, now=self._clock())
+            await asyncio.sleep(TIDY_EVERY_S)

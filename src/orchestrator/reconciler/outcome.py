@@ -1,0 +1,30 @@
+"""What one pass came to."""
+
+from dataclasses import dataclass
+
+from orchestrator.store.teams import TeamRecord
+
+
+class NotYet(Exception):
+    """The world needs time; nothing is wrong.
+
+    Attributes:
+        waiting_for: what for, in words for people.
+        look_again_s: when to look again, in seconds.
+    """
+
+    def __init__(self, waiting_for: str, *, look_again_s: float) -> None:
+        super().__init__(waiting_for)
+        self.waiting_for = waiting_for
+        self.look_again_s = look_again_s
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """A pass that went through."""
+
+    #: The team as it now is.
+    team: TeamRecord
+    #: Whether the team's agent can answer, and if not, why.
+    ready: bool = True
+    ready_message: str = ""

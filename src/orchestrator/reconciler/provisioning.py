@@ -1,0 +1,204 @@
+"""Bring an active team's objects, credentials and routing to what is wanted."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from orchestrator.clients.config_service import ConfigService, TeamConfig
+from orchestrator.cluster.client import Cluster
+from orchestrator.cluster.errors import ClusterError, Conflicted, Missing, refusal
+from orchestrator.concurrency import together
+from orchestrator.domain.manifests import Platform, object_namespace, render_secret, service_url
+from orchestrator.domain.objects import Manifest, Ref, belongs_to, is_going, with_hash
+from orchestrator.domain.plan import Action, NotOurs, Plan, PlannedObject, plan
+from orchestrator.domain.rollout import is_available
+from orchestrator.domain.team import Mode
+from orchestrator.domain.wanted import wanted_objects
+from orchestrator.errors import ResourceOwnedByAnother
+from orchestrator.reconciler.journal import Journal
+from orchestrator.reconciler.outcome import NotYet, Outcome
+from orchestrator.reconciler.removal import Removal, holds
+from orchestrator.store.teams import Routed, TeamRecord
+
+#: The credential that the team's own pods carry.
+RUNTIME_PURPOSE = "runtime"
+#: How soon to look again at what the cluster is still busy with, in seconds.
+LOOK_AGAIN_S = 0.5
+
+_DONE = {Action.CREATE: "created", Action.UPDATE: "updated", Action.UNCHANGED: "unchanged"}
+
+
+class Provisioner:
+    """Makes what is wanted of an active team so; every step may be repeated."""
+
+    def __init__(self, cluster: Cluster, config: ConfigService, platform: Platform) -> None:
+        self._cluster = cluster
+        self._config = config
+        self._platform = platform
+        self._removal = Removal(cluster)
+
+    async def run(self, team: TeamRecord, journal: Journal) -> Outcome:
+        """One pass.
+
+        Args:
+            team: the row, leased.
+            journal: where the steps and what the run answers are written down.
+
+        Raises:
+            Problem: refused for good.
+            DependencyAway: to be tried again.
+            NotYet: the cluster is busy with what was asked.
+        """
+        target = self._target(team)
+        async with journal.step("team_config"):
+            config = await self._prepare_config(team, target)
+        async with journal.step("observe"):
+            planned = await self._plan(team, config)
+        journal.result["resources"] = _resources(planned, journal.result)
+        if planned.going:
+            raise NotYet(holds(planned.going), look_again_s=LOOK_AGAIN_S)
+        objects = await self._apply(team, planned, journal)
+        deployment = next((obj for ref, obj in objects.items() if ref.kind == "Deployment"), None)
+        available = deployment is None or is_available(deployment)
+        if (
+            team.routed is not None
+            and team.routed != target
+            and target.mode == Mode.DEDICATED
+            and not available
+        ):
+            # Whoever answers the team today goes on until its new agent can.
+            raise NotYet(f"Deployment {team.names.agent} to become available", look_again_s=LOOK_AGAIN_S)
+        async with journal.step("routing"):
+            await self._config.put_team(
+                team.key,
+                channels=team.spec.slack_channel_ids,
+                mode=target.mode,
+                dedicated_service_url=target.url,
+            )
+        left = await self._removal.remove(planned.deletes, journal)
+        wanted_refs = {item.ref for item in planned.objects if item.action is not Action.DELETE}
+        done = replace(
+            team,
+            routed=target,
+            inventory=frozenset(wanted_refs),
+            good_spec=team.spec,
+            good_generation=team.generation,
+        )
+        if left:
+            raise NotYet(holds(left), look_again_s=LOOK_AGAIN_S)
+        return Outcome(
+            team=done,
+            ready=available,
+            ready_message="" if available else f"Deployment {team.names.agent} is not available yet",
+        )
+
+    def _target(self, team: TeamRecord) -> Routed:
+        mode = team.spec.deployment_mode
+        url = service_url(team.spec, team.names, self._platform) if mode is Mode.DEDICATED else None
+        return Routed(mode=mode.value, url=url)
+
+    async def _prepare_config(self, team: TeamRecord, target: Routed) -> TeamConfig:
+        """Routing as it may be before the objects stand.
+
+        On the way to the shared agent, routing goes first. On the way to a dedicated one it stays where it is; a new
+        team has no URL yet, so nobody is sent to what is not there.
+        """
+        if target.mode == Mode.SHARED:
+            meanwhile = target
+        else:
+            meanwhile = team.routed or Routed(mode=target.mode, url=None)
+        return await self._config.put_team(
+            team.key,
+            channels=team.spec.slack_channel_ids,
+            mode=meanwhile.mode,
+            dedicated_service_url=meanwhile.url,
+        )
+
+    async def _plan(self, team: TeamRecord, config: TeamConfig) -> Plan:
+        wanted = wanted_objects(team.key, team.spec, team.names, self._platform)
+        # Nothing of a team that no pass has touched is ours, and the names were looked up before they were kept;
+        # should somebody have been faster, the apply without force says so.
+        untouched = team.observed_generation == 0 and team.failures == 0
+        wanted_refs = {Ref.of(manifest) for manifest in wanted}
+        live = {} if untouched else await self._cluster.get_many(wanted_refs | team.inventory)
+        try:
+            return plan(team.key, wanted=wanted, live=live, live_tokens=config.live_tokens)
+        except NotOurs as error:
+            raise ResourceOwnedByAnother.at(error.ref) from error
+
+    async def _apply(self, team: TeamRecord, planned: Plan, journal: Journal) -> dict[Ref, Manifest]:
+        """The objects that were applied, and the Deployment as it is when it needed no change."""
+        applied: dict[Ref, Manifest] = {}
+        for wave in planned.waves():
+            objects = await together(self._apply_one(team, item, journal) for item in wave)
+            applied |= {item.ref: obj for item, obj in zip(wave, objects, strict=True)}
+        for item in planned.objects:
+            if item.action is Action.UNCHANGED and item.ref.kind == "Deployment":
+                existing = await self._cluster.get(item.ref)
+                if existing is not None:
+                    applied[item.ref] = existing
+        return applied
+
+    async def _apply_one(self, team: TeamRecord, item: PlannedObject, journal: Journal) -> Manifest:
+        async with journal.step(_snake(item.ref.kind)):
+            manifest = item.manifest or {}
+            if item.ref.kind == "Secret":
+                minted = await self._config.mint_token(team.key, purpose=RUNTIME_PURPOSE)
+                manifest = with_hash(
+                    render_secret(
+                        team.key,
+                        team.names,
+                        object_namespace(team.spec, team.names, self._platform),
+                        token=minted.token,
+                        token_id=minted.id,
+                    )
+                )
+            try:
+                obj = await self._applied(team, item, manifest)
+            except ClusterError as error:
+                raise refusal(item.ref, error) from error
+            if is_going(obj):
+                raise NotYet(holds([obj]), look_again_s=LOOK_AGAIN_S)
+            return obj
+
+    async def _applied(self, team: TeamRecord, item: PlannedObject, manifest: Manifest) -> Manifest:
+        """Apply: with force what is known to be ours, without it what should not exist yet."""
+        if item.action is Action.UPDATE:
+            return (await self._cluster.apply(manifest, force=True)).object
+        try:
+            return (await self._cluster.apply(manifest, force=False)).object
+        except Missing:
+            if item.ref.namespace != self._platform.namespace:
+                raise
+            await self._cluster.ensure_namespace(self._platform.namespace)
+            return (await self._cluster.apply(manifest, force=False)).object
+        except Conflicted:
+            existing = await self._cluster.get(item.ref)
+            if existing is not None and not belongs_to(existing, team.key):
+                raise ResourceOwnedByAnother.at(item.ref) from None
+            return (await self._cluster.apply(manifest, force=True)).object
+
+
+def _resources(planned: Plan, earlier: Mapping[str, Any]) -> list[dict[str, str]]:
+    """What became of each object in this run; an earlier pass of it may have made what this one found unchanged."""
+    before = {
+        Ref(item["kind"], item["namespace"], item["name"]): item["action"]
+        for item in earlier.get("resources", ())
+    }
+    resources = []
+    for item in planned.objects:
+        action = "deleted" if item.action is Action.DELETE else _DONE[item.action]
+        if action == "unchanged":
+            action = before.get(item.ref, action)
+        resources.append({**item.ref.as_dict(), "action": action})
+    mentioned = {item.ref for item in planned.objects}
+    gone = [
+        {**ref.as_dict(), "action": action}
+        for ref, action in before.items()
+        if action == "deleted" and ref not in mentioned
+    ]
+    return resources + gone
+
+
+def _snake(kind: str) -> str:
+    return "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in kind).lstrip("_")

@@ -1,0 +1,336 @@
+"""One pass over one team: load, observe, plan, apply, report."""
+
+import asyncio
+import random
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import Any
+
+import structlog
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from orchestrator.clients.config_service import ConfigService, ConfigServiceRefused
+from orchestrator.cluster.client import Cluster
+from orchestrator.domain.conditions import Condition, ConditionType, Reason, merged
+from orchestrator.domain.manifests import Platform
+from orchestrator.domain.team import Mode, TeamKey, TeamSpec
+from orchestrator.errors import DependencyAway
+from orchestrator.reconciler.backoff import backoff_s
+from orchestrator.reconciler.deprovisioning import Deprovisioner
+from orchestrator.reconciler.journal import Journal
+from orchestrator.reconciler.outcome import NotYet, Outcome
+from orchestrator.reconciler.provisioning import Provisioner
+from orchestrator.store import claims, runs, teams
+from orchestrator.store.runs import RunRecord, RunStatus
+from orchestrator.store.signals import Signals
+from orchestrator.store.teams import Leaving, Reported, TeamRecord, TeamState
+from servicekit.database import Database
+from servicekit.problems import Problem, problem_body
+
+log = structlog.get_logger()
+
+#: How soon to look again at an agent that is not available yet, in seconds.
+NOT_READY_LOOK_S = 2.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timing:
+    """How the reconciler paces itself."""
+
+    #: How long a claim lasts without a sign of life.
+    lease: timedelta
+    #: How often a team is looked at when nothing wakes us.
+    resync_interval: timedelta
+
+
+class TeamReconciler:
+    """Reconciles teams, one pass at a time each.
+
+    Args:
+        holder: the name under which this process claims teams.
+        clock: seconds since the epoch.
+        jitter: a random number between 0 and 1.
+    """
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        cluster: Cluster,
+        config: ConfigService,
+        platform: Platform,
+        signals: Signals,
+        holder: str,
+        timing: Timing,
+        clock: Callable[[], float],
+        jitter: Callable[[], float] = random.random,
+    ) -> None:
+        self._database = database
+        self._signals = signals
+        self._holder = holder
+        self._timing = timing
+        self._clock = clock
+        self._jitter = jitter
+        self._provisioner = Provisioner(cluster, config, platform)
+        self._deprovisioner = Deprovisioner(cluster, config, platform)
+
+    async def reconcile(self, key: TeamKey) -> None:
+        """Look at the team and bring it closer to what is wanted; nothing when somebody else is at it.
+
+        Raises:
+            DatabaseAway: nothing was written; the team stays due.
+        """
+        now = self._clock()
+        async with self._database.unit_of_work() as connection:
+            team = await teams.lease(
+                connection,
+                key,
+                holder=self._holder,
+                now=now,
+                until=now + self._timing.lease.total_seconds(),
+            )
+            if team is None:
+                return
+            run = await runs.get(connection, team.run_id) if team.run_id is not None else None
+        if run is not None and run.ended:
+            run = None
+        work = asyncio.create_task(self._pass(team, run))
+        renewal = asyncio.create_task(self._renew_lease(team))
+        try:
+            await asyncio.wait({work, renewal}, return_when=asyncio.FIRST_COMPLETED)
+            if work.done():
+                work.result()
+            else:
+                log.warning("lease_lost", team=str(team.key))
+        finally:
+            work.cancel()
+            renewal.cancel()
+            await asyncio.gather(work, renewal, return_exceptions=True)
+
+    async def _renew_lease(self, team: TeamRecord) -> None:
+        """Give signs of life while a pass lasts; return when the claim was lost."""
+        seconds = self._timing.lease.total_seconds()
+        held = True
+        while held:
+            await asyncio.sleep(seconds / 3)
+            async with self._database.unit_of_work() as connection:
+                held = await teams.extend_lease(connection, team, until=self._clock() + seconds)
+
+    async def _pass(self, team: TeamRecord, run: RunRecord | None) -> None:
+        journal = Journal(
+            team.key,
+            run.id if run is not None else None,
+            run.steps if run is not None else (),
+            run.result if run is not None else {},
+            signals=self._signals,
+            clock=self._clock,
+        )
+        try:
+            if team.state is TeamState.ACTIVE:
+                outcome = await self._provisioner.run(team, journal)
+            elif team.state is TeamState.LEAVING:
+                outcome = await self._deprovisioner.run(team, journal)
+            else:
+                outcome = await self._expire(team, journal)
+        except DependencyAway as error:
+            await self._report_waiting(team, run, journal, str(error), error.retry_after_s)
+        except NotYet as not_yet:
+            await self._report_waiting(
+                team, run, journal, not_yet.waiting_for, not_yet.look_again_s, busy=True
+            )
+        except (Problem, ConfigServiceRefused) as error:
+            await self._report_refused(team, run, journal, error)
+        except asyncio.CancelledError:
+            raise
+        except Exception as error:
+            log.exception("pass_failed", team=str(team.key))
+            await self._report_waiting(
+                team, run, journal, f"an internal error ({type(error).__name__})", None
+            )
+        else:
+            await self._report_done(outcome, run, journal, seen_generation=team.generation)
+
+    async def _expire(self, team: TeamRecord, journal: Journal) -> Outcome:
+        """A team that left: once it can no longer come back as it was, nothing of it is kept."""
+        if team.restore_until is None or team.restore_until > self._clock():
+            return Outcome(team=team, ready=False, ready_message="the team is deprovisioned")
+        return await self._deprovisioner.run(replace(team, restore_until=None), journal)
+
+    async def _report_done(
+        self, outcome: Outcome, run: RunRecord | None, journal: Journal, *, seen_generation: int
+    ) -> None:
+        team = outcome.team
+        conditions = self._conditions(
+            team,
+            provisioned=(Reason.APPLIED, "")
+            if team.state is TeamState.ACTIVE
+            else (Reason.DEPROVISIONED, ""),
+            ready=outcome.ready,
+            message=outcome.ready_message,
+        )
+        if team.state is TeamState.GONE:
+            due_at = team.restore_until
+        else:
+            pause = self._timing.resync_interval.total_seconds() * (0.9 + 0.2 * self._jitter())
+            due_at = self._clock() + (pause if outcome.ready else NOT_READY_LOOK_S)
+        team = replace(
+            team,
+            observed_generation=team.generation,
+            conditions=conditions,
+            ready=outcome.ready,
+            due_at=due_at,
+            failures=0,
+        )
+        if run is not None:
+            status = RunStatus.FAILED if run.error is not None else RunStatus.SUCCEEDED
+            run = replace(run, status=status, ended_at=self._clock(), waiting_for=None)
+        await self._write(team, run, journal, seen_generation=seen_generation)
+
+    async def _report_waiting(
+        self,
+        team: TeamRecord,
+        run: RunRecord | None,
+        journal: Journal,
+        waiting_for: str,
+        look_again_s: float | None,
+        *,
+        busy: bool = False,
+    ) -> None:
+        failures = team.failures + 1
+        pause = backoff_s(failures, jitter=self._jitter(), at_least_s=look_again_s or 0.0, busy=busy)
+        reason = Reason.WAITING_FOR_DEPENDENCY if not busy else Reason.IN_PROGRESS
+        if team.state is not TeamState.ACTIVE:
+            reason = Reason.DELETION_HELD if busy else Reason.DEPROVISIONING
+        reported = replace(
+            team,
+            conditions=self._conditions(
+                team, provisioned=(reason, waiting_for), ready=team.ready, message=waiting_for, settled=False
+            ),
+            ready=team.ready and team.state is TeamState.ACTIVE,
+            due_at=self._clock() + pause,
+            failures=failures,
+        )
+        if run is not None:
+            run = replace(run, waiting_for=waiting_for)
+        log.info("pass_waits", team=str(team.key), waiting_for=waiting_for, again_in_s=round(pause, 2))
+        await self._write(reported, run, journal, seen_generation=team.generation)
+
+    async def _report_refused(
+        self, team: TeamRecord, run: RunRecord | None, journal: Journal, error: Problem | ConfigServiceRefused
+    ) -> None:
+        """What is refused for good is put back: a new team to nothing, another to its last good state."""
+        problem = _problem(error)
+        log.warning("pass_refused", team=str(team.key), problem=problem["detail"])
+        if run is None or run.error is not None or team.state is not TeamState.ACTIVE:
+            # Nobody waits for it, or putting back was refused itself: say so, and go on trying at a civil pace.
+            await self._report_waiting(team, run, journal, str(problem["detail"]), None)
+            return
+        generation = team.generation + 1
+        if team.good_spec is not None:
+            back = replace(team, spec=await self._still_free(team.key, team.good_spec))
+        else:
+            back = replace(team, state=TeamState.LEAVING, leaving=Leaving(delete_config=team.created_config))
+        back = replace(
+            back,
+            generation=generation,
+            conditions=self._conditions(
+                team, provisioned=(Reason.REFUSED, str(problem["detail"])), ready=False, settled=False
+            ),
+            due_at=self._clock(),
+            failures=1,
+        )
+        run = replace(
+            run, error=problem, generation=generation, waiting_for="what was there before to be put back"
+        )
+        await self._write(back, run, journal, seen_generation=team.generation)
+
+    async def _write(
+        self, team: TeamRecord, run: RunRecord | None, journal: Journal, *, seen_generation: int
+    ) -> None:
+        now = self._clock()
+        try:
+            async with self._database.unit_of_work() as connection:
+                reported = await teams.report(connection, team, seen_generation=seen_generation, now=now)
+                if reported is Reported.LEASE_LOST:
+                    log.warning("report_fenced", team=str(team.key))
+                    return
+                if reported is Reported.WHOLE:
+                    await self._write_claims(connection, team, run)
+                if run is not None:
+                    run = replace(run, steps=journal.steps, result=journal.result)
+                    await runs.report(connection, run)
+                    if run.status is RunStatus.FAILED:
+                        await runs.forget_keys_of(connection, run.id)
+        finally:
+            if run is not None:
+                self._signals.run_moved(run.id)
+        if reported is Reported.OVERTAKEN or (team.due_at is not None and team.due_at <= now):
+            self._signals.team_changed(team.key)
+
+    async def _still_free(self, key: TeamKey, spec: TeamSpec) -> TeamSpec:
+        """The spec without channels that another team has taken since this one let go of them."""
+        async with self._database.reading() as connection:
+            owners = await claims.channel_owners(connection, spec.slack_channel_ids)
+        free = tuple(channel for channel in spec.slack_channel_ids if owners.get(channel, key) == key)
+        return replace(spec, slack_channel_ids=free)
+
+    @staticmethod
+    async def _write_claims(connection: AsyncConnection, team: TeamRecord, run: RunRecord | None) -> None:
+        """A team that left frees its channels; one that was put back has those of its last good state again."""
+        if team.state is TeamState.GONE and team.restore_until is None:
+            await claims.claim_channels(connection, team.key, ())
+        elif team.state is TeamState.ACTIVE and run is not None and run.error is not None:
+            await claims.claim_channels(connection, team.key, team.spec.slack_channel_ids)
+
+    def _conditions(
+        self,
+        team: TeamRecord,
+        *,
+        provisioned: tuple[Reason, str],
+        ready: bool,
+        message: str = "",
+        settled: bool = True,
+    ) -> tuple[Condition, ...]:
+        active = team.state is TeamState.ACTIVE
+        now = datetime.fromtimestamp(self._clock(), UTC)
+        dedicated = team.spec.deployment_mode is Mode.DEDICATED
+        reason, words = provisioned
+        if not active:
+            ready_reason = Reason.DEPROVISIONED if settled else Reason.DEPROVISIONING
+        elif not ready:
+            ready_reason = Reason.AGENT_NOT_AVAILABLE
+        else:
+            ready_reason = Reason.AGENT_AVAILABLE if dedicated else Reason.SERVED_BY_SHARED_AGENT
+        wrong = reason in {Reason.REFUSED, Reason.WAITING_FOR_DEPENDENCY, Reason.DELETION_HELD}
+        condition = partial(Condition, observed_generation=team.generation, last_transition_time=now)
+        new = (
+            condition(
+                type=ConditionType.PROVISIONED,
+                status="True" if active and settled else "False",
+                reason=reason,
+                message=words,
+            ),
+            condition(
+                type=ConditionType.READY,
+                status="True" if active and ready else "False",
+                reason=ready_reason,
+                message="" if ready and active else message,
+            ),
+            condition(
+                type=ConditionType.DEGRADED,
+                status="True" if wrong else "False",
+                reason=reason if wrong else Reason.AS_EXPECTED,
+                message=words if wrong else "",
+            ),
+        )
+        return merged(team.conditions, new)
+
+
+def _problem(error: Problem | ConfigServiceRefused) -> dict[str, Any]:
+    """The problem document that the run keeps and its caller is answered."""
+    if isinstance(error, ConfigServiceRefused):
+        return problem_body(error.status, "config_service_refused", error.detail)
+    members = error.extra | ({"errors": error.errors} if error.errors else {})
+    return problem_body(error.status, error.code, error.detail, **members)

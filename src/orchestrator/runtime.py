@@ -1,0 +1,224 @@
+"""The composition root: settings in, a running control plane out."""
+
+import asyncio
+import socket
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+import httpx2
+import structlog
+import uvicorn
+from fastapi import FastAPI
+from starlette.types import ASGIApp
+from uuid6 import uuid7
+
+from config_service.runtime import create_app as create_config_service
+from config_service.store.migrate import upgrade as migrate_config_service
+from orchestrator.api.app import WithConfigService, create_app
+from orchestrator.api.services import Services
+from orchestrator.clients.agent import AgentClient
+from orchestrator.clients.config_service import ConfigService
+from orchestrator.cluster.client import Cluster
+from orchestrator.domain.manifests import Platform
+from orchestrator.reconciler.loop import Reconciler
+from orchestrator.reconciler.team import TeamReconciler, Timing
+from orchestrator.settings import Settings
+from orchestrator.store.migrate import MIGRATIONS
+from orchestrator.store.signals import Signals
+from orchestrator.usecases.agents import Agents
+from orchestrator.usecases.deprovision import Deprovisioning
+from orchestrator.usecases.preflight import Preflight
+from orchestrator.usecases.provision import Provisioning
+from orchestrator.usecases.read import Reading
+from orchestrator.usecases.runs import RunWatch
+from orchestrator.usecases.tokens import TeamTokens
+from servicekit.database import Database
+from servicekit.logs import configure_logs
+
+log = structlog.get_logger()
+
+#: How long requests under way may take to end when the process is told to stop, in seconds.
+GRACE_S = 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ControlPlane:
+    """Everything put together and not yet serving."""
+
+    app: ASGIApp
+    api: FastAPI
+    services: Services
+    reconciler: Reconciler
+
+
+def platform_of(settings: Settings) -> Platform:
+    """What manifests depend on."""
+    embedded = settings.config_service_url is None
+    program = "orchestrator" if embedded else "config-service"
+    inside = f"http://{program}.{settings.namespace}.svc.cluster.local:{settings.port if embedded else 8081}"
+    url = settings.pod_config_service_url or settings.config_service_url or inside
+    return Platform(
+        namespace=settings.namespace,
+        agent_image=settings.agent_image,
+        pipeline_image=settings.pipeline_image,
+        config_service_url=url,
+        config_service_namespace=settings.namespace,
+        config_service_labels={"app.kubernetes.io/name": program},
+        config_service_port=urlsplit(url).port or 80,
+        orchestrator_namespace=settings.namespace,
+        slack_export_dir=settings.slack_export_dir,
+    )
+
+
+@asynccontextmanager
+async def control_plane(
+    settings: Settings, *, admin_token: str, clock: Callable[[], float] = time.time
+) -> AsyncIterator[ControlPlane]:
+    """Put everything together; the end closes every connection.
+
+    Raises:
+        lightkube.core.exceptions.ConfigError: there is no cluster to connect to.
+        DatabaseAway: the database does not answer.
+    """
+    async with AsyncExitStack() as stack:
+        database = Database(settings.database())
+        stack.push_async_callback(database.close)
+        if database.is_sqlite or settings.auto_migrate:
+            await MIGRATIONS.upgrade(database)
+        platform = platform_of(settings)
+        config_app = None
+        timeout = settings.call_timeout.total_seconds()
+        headers = {"Authorization": f"Bearer {admin_token}"}
+        if settings.config_service_url is None:
+            config_app = await _embedded_config_service(settings, admin_token, stack)
+            config_http = httpx2.AsyncClient(
+                transport=httpx2.ASGITransport(config_app, raise_app_exceptions=False),
+                base_url="http://config-service",
+                headers=headers,
+            )
+        else:
+            config_http = httpx2.AsyncClient(
+                base_url=settings.config_service_url, headers=headers, timeout=timeout, trust_env=False
+            )
+        config = ConfigService(config_http)
+        stack.push_async_callback(config.close)
+        cluster = Cluster.connect(settings.kubeconfig(), timeout=settings.call_timeout)
+        stack.push_async_callback(cluster.close)
+        agent_http = await stack.enter_async_context(httpx2.AsyncClient(trust_env=False))
+        signals = Signals()
+        reading = Reading(database, cluster, platform)
+        services = Services(
+            admin_token=admin_token,
+            database=database,
+            cluster=cluster,
+            config=config,
+            signals=signals,
+            provisioning=Provisioning(
+                database=database,
+                config=config,
+                preflight=Preflight(cluster, platform, monotonic=time.monotonic),
+                platform=platform,
+                signals=signals,
+                clock=clock,
+            ),
+            deprovisioning=Deprovisioning(
+                database=database,
+                config=config,
+                cluster=cluster,
+                platform=platform,
+                signals=signals,
+                clock=clock,
+            ),
+            reading=reading,
+            run_watch=RunWatch(database, signals),
+            tokens=TeamTokens(database, config),
+            agents=Agents(
+                reading=reading,
+                cluster=cluster,
+                config=config,
+                agent=AgentClient(agent_http, cluster, access=settings.agent_access),
+                platform=platform,
+                shared_agent_url=settings.shared_agent_url,
+            ),
+        )
+        reconciler = Reconciler(
+            database=database,
+            teams_reconciler=TeamReconciler(
+                database=database,
+                cluster=cluster,
+                config=config,
+                platform=platform,
+                signals=signals,
+                holder=f"{socket.gethostname()[:20]}-{uuid7()}",
+                timing=Timing(lease=settings.lease, resync_interval=settings.resync_interval),
+                clock=clock,
+            ),
+            signals=signals,
+            workers=settings.workers,
+            clock=clock,
+        )
+
+        @asynccontextmanager
+        async def reconciling() -> AsyncIterator[None]:
+            task = asyncio.create_task(reconciler.run())
+            try:
+                yield
+            finally:
+                task.cancel()
+                await asyncio.gather(task, return_exceptions=True)
+
+        api = create_app(services, background=reconciling)
+        app = api if config_app is None else WithConfigService(api, config_app)
+        yield ControlPlane(app=app, api=api, services=services, reconciler=reconciler)
+
+
+async def _embedded_config_service(settings: Settings, admin_token: str, stack: AsyncExitStack) -> FastAPI:
+    database = Database(settings.config_database())
+    stack.push_async_callback(database.close)
+    if database.is_sqlite or settings.auto_migrate:
+        await migrate_config_service(database)
+    return create_config_service(
+        database=database,
+        admin_token=admin_token,
+        token_key=settings.token_key(),
+        shared_agent_url=settings.shared_agent_url,
+    )
+
+
+async def serve(settings: Settings) -> None:
+    """Serve until told to stop; requests under way end first, then passes, then connections."""
+    configure_logs(settings.log_format)
+    admin_token, made = settings.admin_token_or_new()
+    if made:
+        # Shown this once, to the person who starts the installation; logs never carry it.
+        print(f"Admin token, kept in {settings.data_dir / 'admin-token'}: {admin_token}", flush=True)  # noqa: T201
+    async with control_plane(settings, admin_token=admin_token) as plane:
+        config = uvicorn.Config(
+            plane.app,
+            host=settings.host,
+            port=settings.port,
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=GRACE_S,
+        )
+        log.info("serving", address=f"http://{settings.host}:{settings.port}")
+        await uvicorn.Server(config).serve()
+
+
+async def migrate(settings: Settings) -> None:
+    """Bring the schemas up to date: ours, and the embedded Config Service's."""
+    database = Database(settings.database())
+    try:
+        await MIGRATIONS.upgrade(database)
+    finally:
+        await database.close()
+    if settings.config_service_url is None:
+        config_database = Database(settings.config_database())
+        try:
+            await migrate_config_service(config_database)
+        finally:
+            await config_database.close()

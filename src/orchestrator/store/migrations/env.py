@@ -1,0 +1,7 @@
+"""Alembic's environment: it runs on the connection that was opened for it."""
+
+from alembic import context
+
+from orchestrator.store.migrate import MIGRATIONS
+
+MIGRATIONS.run(context.config.attributes["connection"])

