@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import fcntl
 import json
+import shutil
 import signal
 import tempfile
 import time
@@ -161,7 +162,7 @@ async def _start(stage: Stage, layout: Layout, parts: Parts) -> tuple[Cluster, C
     with stage.step("Start the dev cluster, a stand-in for Kubernetes on this machine"):
         child = await parts.dev_cluster()
         await _ready(child, _exists(layout.kubeconfig))
-        cluster = Cluster(layout.kubeconfig, NAMESPACE)
+        cluster = Cluster(layout.kubeconfig, NAMESPACE, kubectl=shutil.which("kubectl"))
         await _ready(child, cluster.is_ready)
     async with httpx2.AsyncClient(trust_env=False) as http:
         with stage.step("Start the orchestrator, with the Config Service inside, and the shared agent"):
@@ -296,9 +297,9 @@ def pipeline_summary(log: str) -> str:
         summary = json.loads(last)
         channels = ", ".join(summary["channels"])
         learned, threads = summary["learned"], summary["threads_seen"]
-        return f"The pipeline learned {learned} entries from {threads} threads in {channels}"
     except (ValueError, KeyError, TypeError):
         return last or "The pipeline wrote no log."
+    return f"The pipeline learned {learned} entries from {threads} threads in {channels}"
 
 
 def _invite(stage: Stage, layout: Layout) -> None:

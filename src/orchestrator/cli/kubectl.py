@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import shutil
 import ssl
 from base64 import b64decode
 from collections.abc import Mapping
@@ -31,9 +30,11 @@ class Cluster:
     Args:
         kubeconfig: the file; its current context's server and token are used.
         namespace: where to look.
+        kubectl: the program; `None` when it is not installed.
     """
 
-    def __init__(self, kubeconfig: Path, namespace: str) -> None:
+    def __init__(self, kubeconfig: Path, namespace: str, *, kubectl: str | None) -> None:
+        self._kubectl = kubectl
         self.kubeconfig = kubeconfig
         self.namespace = namespace
         self._http = http_client(yaml.safe_load(kubeconfig.read_text(encoding="utf-8")))
@@ -87,10 +88,10 @@ class Cluster:
         return " ".join(words), await self._by_kubectl(words) or await self._by_tables(kind, names, selector)
 
     async def _by_kubectl(self, words: list[str]) -> str | None:
-        if not (program := shutil.which(words[0])):
+        if self._kubectl is None:
             return None
         process = await asyncio.create_subprocess_exec(
-            program,
+            self._kubectl,
             *words[1:],
             env={**os.environ, "KUBECONFIG": str(self.kubeconfig)},
             stdin=asyncio.subprocess.DEVNULL,

@@ -2,6 +2,7 @@ import json
 import socket
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -152,21 +153,28 @@ def page(rows: list[dict[str, Any]], limit: int, cursor: int) -> dict[str, Any]:
     return {"items": rows[cursor:after], "next_cursor": str(after) if after < len(rows) else None}
 
 
+@contextmanager
+def serving(app: FastAPI) -> Iterator[str]:
+    """The address of an application that is served over real HTTP."""
+    server = uvicorn.Server(uvicorn.Config(app, log_level="warning", lifespan="off", ws="none"))
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        finally:
+            server.should_exit = True
+            thread.join()
+
+
 @pytest.fixture
 def fake() -> Iterator[FakeOrchestrator]:
     orchestrator = FakeOrchestrator()
-    config = uvicorn.Config(orchestrator.app(), log_level="warning", lifespan="off", ws="none")
-    server = uvicorn.Server(config)
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        orchestrator.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
-        listener.listen()
-        thread.start()
+    with serving(orchestrator.app()) as orchestrator.url:
         yield orchestrator
         orchestrator.events_read.set()
-        server.should_exit = True
-        thread.join()
 
 
 @pytest.fixture

@@ -200,3 +200,10 @@ def test_deprovisioning_tells_what_went_what_was_missing_and_what_was_kept(fake,
         ["CronJob", "ai-pipeline-x", "incidentfox", "deleted"],
         ["Deployment", "agent-x", "incidentfox", "not", "found"],
     ]
+
+
+def test_no_plan_to_be_had_says_how_to_go_on_without_one(fake, cli):
+    fake.answer = problem(
+        503, "unavailable", "The cluster is not available at the moment; nothing was changed."
+    )
+    assert "--yes" in cli(*SEED).stderr

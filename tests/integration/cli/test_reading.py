@@ -112,3 +112,10 @@ def test_nobody_there_says_what_to_do(cli):
 )
 def test_help_needs_no_server(cli, words):
     assert cli(*words).exit_code == 0
+
+
+def test_a_wrong_setting_stops_the_start_with_a_line_that_names_it(cli):
+    result = cli("serve", ORCHESTRATOR_PORT="eighty")
+    assert result.exit_code == 2
+    assert result.stderr.startswith("error: ORCHESTRATOR_PORT: ")
+    assert len(result.stderr.splitlines()) == 1
