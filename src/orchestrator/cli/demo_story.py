@@ -164,6 +164,7 @@ async def _start(stage: Stage, layout: Layout, parts: Parts) -> tuple[Cluster, C
         await _ready(child, _exists(layout.kubeconfig))
         cluster = Cluster(layout.kubeconfig, NAMESPACE, kubectl=shutil.which("kubectl"))
         await _ready(child, cluster.is_ready)
+        await cluster.ensure_namespace()
     async with httpx2.AsyncClient(trust_env=False) as http:
         with stage.step("Start the orchestrator, with the Config Service inside, and the shared agent"):
             orchestrator = await parts.orchestrator()

@@ -50,6 +50,13 @@ class Cluster:
         except httpx2.TransportError:
             return False
 
+    async def ensure_namespace(self) -> None:
+        """Make the namespace unless it is there."""
+        wanted = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": self.namespace}}
+        response = await self._http.post("/api/v1/namespaces", json=wanted)
+        if response.status_code != httpx2.codes.CONFLICT:
+            _read(response)
+
     async def get(self, kind: str, name: str) -> Any:
         """An object as it is now; `None` when there is none."""
         response = await self._http.get(f"{self._path(kind)}/{name}")
