@@ -19,6 +19,9 @@ _LOCALHOST = "127.0.0.1"
 #: everything is on this machine.
 _FOREIGN = ("ORCHESTRATOR_", "CONFIG_SERVICE_", "DEVCLUSTER_", "AGENT_")
 _FOREIGN_NAMES = {"KUBECONFIG", "TEAM_TOKEN_FILE", "ORG_ID", "TEAM_NODE_ID"}
+#: The machine's files as a pod of the dev cluster names them. A pod has volumes of its own (`/tmp` for one), and the
+#: dev cluster leads paths below them there; the repository may well lie in the machine's `/tmp`.
+_MACHINE_ROOT = "/proc/self/root"
 _PROXIES = {"http_proxy", "https_proxy", "all_proxy"}
 
 
@@ -133,7 +136,7 @@ class Parts:
             "ORCHESTRATOR_AGENT_ACCESS": "proxy",
             "ORCHESTRATOR_SHARED_AGENT_URL": layout.agent_url,
             "ORCHESTRATOR_POD_CONFIG_SERVICE_URL": layout.url,
-            "ORCHESTRATOR_SLACK_EXPORT_DIR": str(sample_export_dir()),
+            "ORCHESTRATOR_SLACK_EXPORT_DIR": f"{_MACHINE_ROOT}{sample_export_dir()}",
             "KUBECONFIG": str(layout.kubeconfig),
         }
         return await self._start("orchestrator", (*_ORCHESTRATOR, "serve"), settings)
