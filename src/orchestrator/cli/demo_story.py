@@ -88,8 +88,9 @@ async def run_demo(*, once: bool, port: int | None, data_dir: Path | None) -> in
     async with _folder(once=once, data_dir=data_dir) as folder:
         layout = Layout.prepare(folder, port)
         async with Children(layout.logs) as children:
-            story = _story(stage, layout, children, once=once)
-            return await _until_signal(children.while_alive(story))
+            told = asyncio.Event()
+            story = _story(stage, layout, children, told if not once else None)
+            return await _until_signal(children.while_alive(story), told)
 
 
 @asynccontextmanager
@@ -115,8 +116,12 @@ def _hold(lock: IO[str], folder: Path) -> None:
         ) from error
 
 
-async def _until_signal(work: Coroutine[Any, Any, int]) -> int:
-    """The work's status; 128 and the signal's number when one (Ctrl-C for one) ended it before."""
+async def _until_signal(work: Coroutine[Any, Any, int], told: asyncio.Event) -> int:
+    """The work's status.
+
+    A signal (Ctrl-C for one) is the ordinary end once everything was told; before, the status is 128 and the signal's
+    number.
+    """
     task = asyncio.ensure_future(work)
     received: list[signal.Signals] = []
 
@@ -132,10 +137,11 @@ async def _until_signal(work: Coroutine[Any, Any, int]) -> int:
     except asyncio.CancelledError:
         if not received:
             raise
-        return 128 + received[0]
+        return DONE if told.is_set() else 128 + received[0]
 
 
-async def _story(stage: Stage, layout: Layout, children: Children, *, once: bool) -> int:
+async def _story(stage: Stage, layout: Layout, children: Children, told: asyncio.Event | None) -> int:
+    """The whole story; with `told` given, everything goes on running once it is."""
     cluster, orchestrator = await _start(stage, layout, Parts(layout, children))
     try:
         async with httpx2.AsyncClient(
@@ -144,7 +150,7 @@ async def _story(stage: Stage, layout: Layout, children: Children, *, once: bool
             tour = Tour(stage, Api(http), cluster)
             try:
                 await tour.use_a_team()
-                if once:
+                if told is None:
                     await tour.let_it_go()
             except Failure as failure:
                 raise orchestrator.failure(" ".join((failure.message, *failure.hints))) from failure
@@ -152,8 +158,9 @@ async def _story(stage: Stage, layout: Layout, children: Children, *, once: bool
         await cluster.close()
     total = duration((time.monotonic() - stage.began) * 1000)
     stage.console.print(Text(f"\nEverything worked, in {total}.", style="bold green"))
-    if not once:
+    if told is not None:
         _invite(stage, layout)
+        told.set()
         await asyncio.Event().wait()
     return DONE
 

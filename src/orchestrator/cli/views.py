@@ -139,11 +139,10 @@ def teams_tables(teams: Sequence[Mapping[str, Any]]) -> Iterator[Table | Text]:
             condition(team, "Ready").get("status"),
             condition(team, "Ready").get("reason"),
             (team.get("spec") or {}).get("pipeline_schedule"),
-            (team.get("last_run") or {}).get("status"),
         )
         for team in teams
     ]
-    yield table(("ORG", "TEAM", "MODE", "READY", "REASON", "PIPELINE", "LAST RUN"), rows)
+    yield table(("ORG", "TEAM", "MODE", "READY", "REASON", "PIPELINE"), rows)
 
 
 def _chosen(dedicated: Mapping[str, Any]) -> str | None:
