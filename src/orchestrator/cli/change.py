@@ -4,12 +4,13 @@ import sys
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+import httpx2
 import typer
 from rich.table import Table
 from rich.text import Text
 
 from orchestrator.cli.client import Api, connect
-from orchestrator.cli.failure import DONE, FAILED
+from orchestrator.cli.failure import DONE, FAILED, Failure
 from orchestrator.cli.options import Output
 from orchestrator.cli.output import remarks, write
 from orchestrator.cli.progress import exit_status, submit
@@ -56,7 +57,14 @@ async def change(
 
 
 async def _plan(api: Api, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
-    planned: dict[str, Any] = await api.post(path, {**body, "dry_run": True})
+    try:
+        planned: dict[str, Any] = await api.post(path, {**body, "dry_run": True})
+    except Failure as failure:
+        if failure.http_status == httpx2.codes.SERVICE_UNAVAILABLE:
+            failure.hints += (
+                "Without a plan (--yes) the request is taken and done once everything is back.",
+            )
+        raise
     return planned
 
 

@@ -14,9 +14,9 @@ def config_service(
     ] = None,
 ) -> None:
     """Serve the Config Service alone. The environment sets the rest; see docs/operations.md."""
-    from config_service import runtime
+    from config_service.runtime import serve
     from config_service.settings import Settings
     from orchestrator.cli.start import export, load_settings, run_until_stopped
 
     export(CONFIG_SERVICE_HOST=host, CONFIG_SERVICE_PORT=port)
-    run_until_stopped(runtime.serve(load_settings(Settings, "CONFIG_SERVICE_")))
+    run_until_stopped(serve(load_settings(Settings, "CONFIG_SERVICE_")))

@@ -39,8 +39,11 @@ class Unreachable(Failure):
 def from_problem(status: int, problem: Mapping[str, Any]) -> Failure:
     """Tell an RFC 9457 problem document as a person reads it: the sentence, then each field to blame."""
     code = str(problem.get("type", "")).rpartition(":")[2]
-    detail = problem.get("detail") or problem.get("title") or "The request was refused."
+    detail = str(problem.get("detail") or problem.get("title") or "The request was refused.")
     hints = [f"{error.get('field')}: {error.get('message')}" for error in problem.get("errors") or ()]
+    if hints and hints[0] in detail:
+        # The sentence tells the fields too; here each gets a line of its own.
+        detail = detail.partition(hints[0])[0].rstrip(": ") or detail
     if run_id := problem.get("provisioning_run_id"):
         hints.append(f"See what happened: orchestrator runs get {run_id}")
     hints += _ADVICE.get(status, ())

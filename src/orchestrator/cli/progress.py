@@ -110,17 +110,19 @@ async def submit(
     """Send a change, tell its steps as they happen, answer how it stands after at most `wait_s` seconds.
 
     The request itself waits for the run, because only its answer holds what is shown once (the team's
-    token); meanwhile the run's events tell the progress.
+    token); meanwhile the run's events tell the progress. A run that takes longer than the API waits is followed
+    to its end, and the request sent again under its key: the API then answers as the first one would have.
 
     Raises:
         Failure: the API refused, or cannot be reached.
     """
     give_up_at = time.monotonic() + wait_s
+    key = key or str(uuid4())
     with Progress() as progress:
         follower = asyncio.create_task(follow_newest(api, body["org_id"], body["team_node_id"], progress))
         try:
             answer: dict[str, Any] = await api.post(
-                path, body, wait_s=min(wait_s, MAX_SERVER_WAIT_S), idempotency_key=key or str(uuid4())
+                path, body, wait_s=min(wait_s, MAX_SERVER_WAIT_S), idempotency_key=key
             )
         finally:
             follower.cancel()
@@ -130,7 +132,8 @@ async def submit(
         if answer["status"] == "running" and time.monotonic() < give_up_at:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(give_up_at - time.monotonic()):
-                    answer |= await follow(api, answer["provisioning_run_id"], progress)
+                    await follow(api, answer["provisioning_run_id"], progress)
+                    answer = await api.post(path, body, idempotency_key=key)
     return answer
 
 

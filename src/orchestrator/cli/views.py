@@ -45,7 +45,7 @@ def provision_tables(answer: Mapping[str, Any]) -> Iterator[Table | Text]:
         schedule = f"{cronjob.get('schedule')} {cronjob.get('time_zone') or ''}".rstrip()
         pairs.append(("Pipeline", f"{cronjob['name']} ({schedule})"))
     if deployment:
-        pairs.append(("Agent", f"{deployment['name']} ({deployment.get('replicas')} replicas)"))
+        pairs.append(("Agent", f"{deployment['name']} (replicas: {deployment.get('replicas')})"))
         pairs.append(("Agent URL", deployment.get("service_url")))
     yield facts(pairs)
     yield from _resources(answer.get("resources") or ())
@@ -139,11 +139,16 @@ def teams_tables(teams: Sequence[Mapping[str, Any]]) -> Iterator[Table | Text]:
             condition(team, "Ready").get("status"),
             condition(team, "Ready").get("reason"),
             (team.get("spec") or {}).get("pipeline_schedule"),
-            (team.get("last_run") or {}).get("status"),
         )
         for team in teams
     ]
-    yield table(("ORG", "TEAM", "MODE", "READY", "REASON", "PIPELINE", "LAST RUN"), rows)
+    yield table(("ORG", "TEAM", "MODE", "READY", "REASON", "PIPELINE"), rows)
+
+
+def _chosen(dedicated: Mapping[str, Any]) -> str | None:
+    """The members of a `dedicated` object that say something."""
+    given = {name: value for name, value in dedicated.items() if value}
+    return json.dumps(given, ensure_ascii=False) if given else None
 
 
 def team_tables(team: Mapping[str, Any], now: datetime) -> Iterator[Table | Text]:
@@ -159,7 +164,7 @@ def team_tables(team: Mapping[str, Any], now: datetime) -> Iterator[Table | Text
             ("Generation", generation),
             ("Channels", ", ".join(spec.get("slack_channel_ids") or ()) or None),
             ("Pipeline", f"{schedule} {spec.get('pipeline_time_zone') or ''}".rstrip() if schedule else None),
-            ("Dedicated", json.dumps(spec["dedicated"]) if spec.get("dedicated") else None),
+            ("Dedicated", _chosen(spec.get("dedicated") or {})),
             (
                 "Last run",
                 f"{last_run.get('provisioning_run_id')} ({last_run.get('status')})" if last_run else None,

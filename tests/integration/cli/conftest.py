@@ -2,6 +2,7 @@ import json
 import socket
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -75,6 +76,8 @@ class FakeOrchestrator:
     #: What a change answers, once `events` have been read to the end if `answer_after_events`.
     answer: dict[str, Any] | JSONResponse = field(default_factory=a_run)
     answer_after_events: bool = False
+    #: What the same change answers when it is asked for again.
+    later_answer: dict[str, Any] | None = None
     #: What streams of events send, one list per stream; a stream breaks off after its list.
     streams: list[list[tuple[str, dict[str, Any]]]] = field(default_factory=list)
     runs: list[dict[str, Any]] = field(default_factory=list)
@@ -109,7 +112,8 @@ class FakeOrchestrator:
             return PLAN
         if self.answer_after_events:
             await anyio.to_thread.run_sync(self.events_read.wait)
-        return JSONResponse(self.answer, status_code=202 if self.answer["status"] == "running" else 200)
+        answer, self.answer = self.answer, self.later_answer or self.answer
+        return JSONResponse(answer, status_code=202 if answer["status"] == "running" else 200)
 
     async def _list_runs(self, status: str | None = None, limit: int = 100, cursor: int = 0) -> Any:
         rows = [run for run in self.runs if status in {None, run["status"]}]
@@ -131,7 +135,7 @@ class FakeOrchestrator:
                 return row
         return problem(404, "not_found", f"Team {org}/{team} does not exist.")
 
-    async def _events(self, run_id: str) -> Any:
+    async def _events(self) -> Any:
         events = self.streams.pop(0) if self.streams else []
         done = self.events_read
 
@@ -149,21 +153,28 @@ def page(rows: list[dict[str, Any]], limit: int, cursor: int) -> dict[str, Any]:
     return {"items": rows[cursor:after], "next_cursor": str(after) if after < len(rows) else None}
 
 
+@contextmanager
+def serving(app: FastAPI) -> Iterator[str]:
+    """The address of an application that is served over real HTTP."""
+    server = uvicorn.Server(uvicorn.Config(app, log_level="warning", lifespan="off", ws="none"))
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        finally:
+            server.should_exit = True
+            thread.join()
+
+
 @pytest.fixture
 def fake() -> Iterator[FakeOrchestrator]:
     orchestrator = FakeOrchestrator()
-    config = uvicorn.Config(orchestrator.app(), log_level="warning", lifespan="off", ws="none")
-    server = uvicorn.Server(config)
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        orchestrator.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
-        listener.listen()
-        thread.start()
+    with serving(orchestrator.app()) as orchestrator.url:
         yield orchestrator
         orchestrator.events_read.set()
-        server.should_exit = True
-        thread.join()
 
 
 @pytest.fixture

@@ -127,14 +127,15 @@ def test_steps_that_no_event_told_are_told_at_the_end(fake, cli):
     assert result.exit_code == 1
 
 
-def test_waiting_longer_than_the_api_does_follows_the_run(fake, cli):
-    fake.answer = a_run("running", team_token="kept")
+def test_waiting_longer_than_the_api_does_follows_the_run_and_asks_again_for_the_token(fake, cli):
+    fake.answer = a_run("running", team_token=None)
+    fake.later_answer = a_run(team_token="minted")
     fake.runs = [a_run("running")]
-    fake.streams = [[("run", a_run("succeeded"))]] * 3
+    fake.streams = [[("run", a_run())]] * 3
     result = cli(*SEED, "-y", "--wait", "600", "-o", "json")
-    assert fake.changes[0][1]["prefer"] == "wait=120"
-    assert json.loads(result.stdout)["status"] == "succeeded"
-    assert json.loads(result.stdout)["team_token"] == "kept"
+    assert json.loads(result.stdout) == a_run(team_token="minted")
+    assert [headers["prefer"] for _, headers in fake.changes] == ["wait=120", "respond-async"]
+    assert len({headers["idempotency-key"] for _, headers in fake.changes}) == 1
 
 
 def test_the_idempotency_key_is_the_callers_or_a_new_one(fake, cli):
@@ -199,3 +200,10 @@ def test_deprovisioning_tells_what_went_what_was_missing_and_what_was_kept(fake,
         ["CronJob", "ai-pipeline-x", "incidentfox", "deleted"],
         ["Deployment", "agent-x", "incidentfox", "not", "found"],
     ]
+
+
+def test_no_plan_to_be_had_says_how_to_go_on_without_one(fake, cli):
+    fake.answer = problem(
+        503, "unavailable", "The cluster is not available at the moment; nothing was changed."
+    )
+    assert "--yes" in cli(*SEED).stderr

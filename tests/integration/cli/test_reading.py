@@ -8,7 +8,7 @@ from tests.integration.cli.conftest import TOKEN, a_run, a_step, a_team
 def test_teams_are_listed_a_line_each_through_every_page(fake, cli):
     fake.teams = [a_team(team_node_id=f"team-{number}") for number in range(5)]
     lines = cli("teams", "list").stdout.splitlines()
-    assert lines[0].split() == ["ORG", "TEAM", "MODE", "READY", "REASON", "PIPELINE", "LAST", "RUN"]
+    assert lines[0].split() == ["ORG", "TEAM", "MODE", "READY", "REASON", "PIPELINE"]
     assert [line.split()[1] for line in lines[1:]] == [f"team-{number}" for number in range(5)]
 
 
@@ -112,3 +112,10 @@ def test_nobody_there_says_what_to_do(cli):
 )
 def test_help_needs_no_server(cli, words):
     assert cli(*words).exit_code == 0
+
+
+def test_a_wrong_setting_stops_the_start_with_a_line_that_names_it(cli):
+    result = cli("serve", ORCHESTRATOR_PORT="eighty")
+    assert result.exit_code == 2
+    assert result.stderr.startswith("error: ORCHESTRATOR_PORT: ")
+    assert len(result.stderr.splitlines()) == 1

@@ -60,6 +60,12 @@ def test_any_problem_document_becomes_a_message(problem):
     assert from_problem(400, problem).message
 
 
+def test_fields_that_the_sentence_tells_too_are_told_once():
+    errors = [{"field": "a", "message": "is wrong"}, {"field": "b", "message": "too"}]
+    failure = from_problem(422, {"detail": "Not valid: a: is wrong; b: too", "errors": errors})
+    assert (failure.message, failure.hints) == ("Not valid (422)", ("a: is wrong", "b: too"))
+
+
 def test_the_plan_is_summed_up_in_one_line():
     plan = [{"action": action} for action in ("create", "create", "delete", "unchanged")]
     assert summary_of_plan(plan) == "Plan: 2 to create, 1 to delete, 1 unchanged."
