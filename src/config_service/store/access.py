@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any, Final, Protocol, TypeVar
 
-import asyncpg  # type: ignore[import-untyped] - it brings none
+import asyncpg  # type: ignore[import-untyped]  # it brings none
 from sqlalchemy import Connection, Engine, QueuePool, create_engine, event
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
@@ -68,8 +68,8 @@ def open_access(database: Database) -> Access:
 class PostgresAccess:
     """Over connections of its own, which are not asked for a sign of life before each use.
 
-    Asking costs three round trips for a read that needs one. Instead, what meets a connection that broke while
-    it lay idle is done again on a new one.
+    Asking costs three round trips for a read that needs one. Instead, what meets a connection that broke
+    while it lay idle is done again on a new one.
     """
 
     def __init__(self, database: Database) -> None:
