@@ -149,21 +149,24 @@ async def _touch(services: Services, token_id: str, now: datetime) -> None:
         log.warning("token_use_not_remembered", token_id=token_id)
 
 
-def _caller(request: Request) -> Caller:
+# Dependencies are coroutines even where nothing is awaited: FastAPI hands plain functions to a thread.
+
+
+async def _caller(request: Request) -> Caller:
     caller: Caller = request.state.caller
     return caller
 
 
-def _admin(request: Request) -> Admin:
-    caller = _caller(request)
+async def _admin(request: Request) -> Admin:
+    caller: Caller = request.state.caller
     if not isinstance(caller, Admin):
         raise Forbidden(reason="Only an installation admin may do this.")
     return caller
 
 
-def _org_author(request: Request, org: Annotated[str, Path(pattern=ID_PATTERN)]) -> Author:
+async def _org_author(request: Request, org: Annotated[str, Path(pattern=ID_PATTERN)]) -> Author:
     """Whoever may administer the organisation in the path, as the history will name them."""
-    caller = _caller(request)
+    caller: Caller = request.state.caller
     if isinstance(caller, Admin):
         return Author(name="admin", may_route=True)
     if isinstance(caller, OrgAdmin) and caller.org_id == org:
@@ -171,15 +174,15 @@ def _org_author(request: Request, org: Annotated[str, Path(pattern=ID_PATTERN)])
     raise Forbidden(reason="Only an admin of this organisation may do this.")
 
 
-def _team(request: Request) -> Team:
-    caller = _caller(request)
+async def _team(request: Request) -> Team:
+    caller: Caller = request.state.caller
     if not isinstance(caller, Team):
         raise Forbidden(reason="This needs a team's own token.")
     return caller
 
 
-def _team_writer(request: Request) -> Team:
-    team = _team(request)
+async def _team_writer(request: Request) -> Team:
+    team = await _team(request)
     if "config:write" not in team.scopes:
         raise Forbidden(reason="This token is for the team's runtime; it cannot write the config.")
     return team

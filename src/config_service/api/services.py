@@ -34,4 +34,9 @@ def services_of(request: Request) -> Services:
     return services
 
 
-ServicesOf = Annotated[Services, Depends(services_of)]
+async def _services(request: Request) -> Services:
+    """The same as a coroutine: FastAPI hands plain functions to a thread."""
+    return services_of(request)
+
+
+ServicesOf = Annotated[Services, Depends(_services)]

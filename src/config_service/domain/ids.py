@@ -14,14 +14,8 @@ MAX_CHANNELS: Final = 500
 #: and it needs no escaping in a URL.
 ROOT_ID: Final = "~"
 
-_ID = re.compile(ID_PATTERN.replace("$", r"\Z"))
 _CHANNEL = re.compile(CHANNEL_PATTERN.replace("$", r"\Z"))
 _DNS_LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
-
-
-def is_id(text: str) -> bool:
-    """Whether `text` may name an organisation, a unit, or a team."""
-    return _ID.match(text) is not None
 
 
 def is_channel(text: object) -> bool:

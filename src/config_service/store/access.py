@@ -7,16 +7,18 @@ four times for every statement.
 
 import asyncio
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any, Final, Protocol, TypeVar
 
-from sqlalchemy import Connection, Engine, create_engine, event
+import asyncpg  # type: ignore[import-untyped]  # it brings none
+from sqlalchemy import Connection, Engine, QueuePool, create_engine, event
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from sqlalchemy.ext.asyncio import create_async_engine
 
-from servicekit.database import SQLITE_BUSY_TIMEOUT_MS, Database, DatabaseAway
+from servicekit.database import CONNECT_TIMEOUT_S, SQLITE_BUSY_TIMEOUT_MS, Database, DatabaseAway
 from servicekit.problems import Unavailable
 
 T = TypeVar("T")
@@ -24,7 +26,11 @@ T = TypeVar("T")
 #: PostgreSQL's words for "somebody else was faster": serialization failure, deadlock, a reference or a key
 #: that was looked up and has changed since. Looking again sees what they did.
 _RACES: Final = frozenset({"40001", "40P01", "23503", "23505"})
+#: Classes of its words for "not now": no connection, no resources, shutting down.
+_AWAY: Final = frozenset({"08", "53", "57"})
 _ATTEMPTS: Final = 5
+#: Connections kept open when the database's own pool does not say.
+_POOL_SIZE: Final = 10
 
 
 class Access(Protocol):
@@ -46,34 +52,83 @@ class Access(Protocol):
 
 
 def open_access(database: Database) -> Access:
-    """The fastest way to `database`; closing it closes this too."""
-    in_file = database.is_sqlite and database.url.database not in {None, "", ":memory:"}
-    return SqliteAccess(database) if in_file else AsyncAccess(database)
+    """The fastest way to `database`; closing it closes this too.
+
+    Raises:
+        ValueError: a SQLite database in memory has one connection; readers and writers need their own.
+    """
+    if not database.is_sqlite:
+        return PostgresAccess(database)
+    if database.url.database in {None, "", ":memory:"}:
+        message = "The Config Service needs a SQLite database in a file."
+        raise ValueError(message)
+    return SqliteAccess(database)
 
 
-class AsyncAccess:
-    """Over the database's own async driver: PostgreSQL."""
+class PostgresAccess:
+    """Over connections of its own, which are not asked for a sign of life before each use.
+
+    Asking costs three round trips for a read that needs one. Instead, what meets a connection that broke
+    while it lay idle is done again on a new one.
+    """
 
     def __init__(self, database: Database) -> None:
-        self._database = database
-        self._reads = _Autocommit(database)
+        pool = database.engine.pool
+        size = pool.size() if isinstance(pool, QueuePool) else _POOL_SIZE
+        self._engine = create_async_engine(
+            database.url,
+            pool_size=size,
+            max_overflow=size,
+            connect_args={"timeout": CONNECT_TIMEOUT_S},
+        )
+        self._autocommit = self._engine.execution_options(isolation_level="AUTOCOMMIT")
+        event.listen(database.engine.sync_engine, "engine_disposed", self._close)
 
     async def read(self, query: Callable[[Connection], T]) -> T:
         """See `Access.read`."""
-        async with self._reads.unit_of_work() as connection:
-            return await connection.run_sync(query)
+
+        async def attempt() -> T:
+            async with self._autocommit.connect() as connection:
+                return await connection.run_sync(query)
+
+        return await _again_if_raced(attempt)
 
     async def write(self, change: Callable[[Connection], T]) -> T:
         """See `Access.write`."""
-        for _ in range(_ATTEMPTS):
-            try:
-                async with self._database.unit_of_work() as connection:
-                    return await connection.run_sync(change)
-            except DBAPIError as error:
-                if getattr(error.orig, "sqlstate", None) not in _RACES:
-                    raise
-        what = "A row that others are changing"
-        raise Unavailable(what)
+
+        async def attempt() -> T:
+            async with self._engine.connect() as connection:
+                result = await connection.run_sync(change)
+                try:
+                    await connection.commit()
+                except DBAPIError as error:
+                    # Whether it was kept cannot be known: never done again from here.
+                    raise DatabaseAway(type(error).__name__) from error
+                return result
+
+        return await _again_if_raced(attempt)
+
+    def _close(self, _engine: Engine) -> None:
+        self._engine.sync_engine.dispose()
+
+
+async def _again_if_raced(attempt: Callable[[], Awaitable[T]]) -> T:
+    """Repeat what lost a race or met a broken connection; nothing of it was kept."""
+    for _ in range(_ATTEMPTS):
+        try:
+            return await attempt()
+        except DBAPIError as error:
+            state = getattr(error.orig, "sqlstate", None) or ""
+            if state in _RACES or error.connection_invalidated:
+                continue
+            if state[:2] in _AWAY or isinstance(error, InterfaceError):
+                raise DatabaseAway(type(error).__name__) from error
+            raise
+        except (OSError, PoolTimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            # The driver's own errors come from connecting only; statements wrap them.
+            raise DatabaseAway(type(error).__name__) from error
+    what = "What others are changing at the same time"
+    raise Unavailable(what)
 
 
 class SqliteAccess:
@@ -93,7 +148,7 @@ class SqliteAccess:
 
     async def read(self, query: Callable[[Connection], T]) -> T:
         """See `Access.read`."""
-        with _away_if_broken(), self._readers.connect() as connection:
+        with _away_if_locked(), self._readers.connect() as connection:
             return query(connection)
 
     async def write(self, change: Callable[[Connection], T]) -> T:
@@ -104,7 +159,7 @@ class SqliteAccess:
         )
 
     def _write(self, change: Callable[[Connection], T]) -> T:
-        with _away_if_broken(), self._writers.begin() as connection:
+        with _away_if_locked(), self._writers.begin() as connection:
             return change(connection)
 
     def _close(self, _engine: Engine) -> None:
@@ -112,24 +167,12 @@ class SqliteAccess:
         self._writers.dispose()
 
 
-class _Autocommit(Database):
-    """The pool of another `Database`, each statement on its own: two round trips less for a read."""
-
-    def __init__(self, database: Database) -> None:
-        self.url = database.url
-        self.is_sqlite = database.is_sqlite
-        self.engine = (
-            database.engine
-            if self.is_sqlite
-            else database.engine.execution_options(isolation_level="AUTOCOMMIT")
-        )
-
-
 @contextmanager
-def _away_if_broken() -> Iterator[None]:
+def _away_if_locked() -> Iterator[None]:
+    """SQLite: its file is locked for too long, or cannot be read or written."""
     try:
         yield
-    except (OSError, PoolTimeoutError, InterfaceError, OperationalError) as error:
+    except (PoolTimeoutError, OperationalError) as error:
         raise DatabaseAway(type(error).__name__) from error
 
 

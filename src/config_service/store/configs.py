@@ -6,17 +6,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, select
 
 from config_service.domain import documents, protected
 from config_service.domain.merge import Config
 from config_service.domain.protected import Routing
 from config_service.domain.tree import NodeType
 from config_service.errors import VersionMismatch, protected_path
-from config_service.store.nodes import Node
+from config_service.store.nodes import Node, change, remember
 from config_service.store.routing import set_channels
 from config_service.store.sql import AnyRow
-from config_service.store.tables import nodes, versions
+from config_service.store.tables import versions
 from servicekit.problems import Invalid, NotFound
 
 
@@ -170,19 +170,6 @@ def _store(
 ) -> Versioned:
     text = documents.dump(config)
     version = node.version + 1
-    connection.execute(
-        update(nodes)
-        .where(nodes.c.org_id == node.org_id, nodes.c.node_id == node.node_id)
-        .values(config=text, version=version, updated_at=now, **columns)
-    )
-    connection.execute(
-        versions.insert().values(
-            org_id=node.org_id,
-            node_id=node.node_id,
-            version=version,
-            config=text,
-            written_by=author.name,
-            written_at=now,
-        )
-    )
+    change(connection, node, {**columns, "config": text, "version": version, "updated_at": now})
+    remember(connection, node.org_id, node.node_id, version, text, by=author.name, now=now)
     return Versioned(config=config, version=version)

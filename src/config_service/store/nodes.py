@@ -1,9 +1,9 @@
 """The tree: nodes, their places, and the paths that lead to them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import Connection, bindparam, delete, literal, select, update
 
@@ -67,6 +67,9 @@ def _path() -> Any:
 
 
 _PATH = _path()
+_CHANGE = update(nodes).where(nodes.c.org_id == bindparam("of_org"), nodes.c.node_id == bindparam("of_node"))
+_REMEMBER = versions.insert()
+_UNROUTED: Final = {"mode": None, "dedicated_service_url": None, "granted_service_url": None}
 
 
 def find(connection: Connection, org_id: str, node_id: str, *, lock: bool = False) -> Node | None:
@@ -149,27 +152,38 @@ def insert(
     """Make a node with its first version, unless there is one of that id; answers whether it was made."""
     text = documents.dump(config)
     made = connection.execute(
-        insert_new(connection, nodes, nodes.c.node_id).values(
-            org_id=org_id,
-            node_id=node_id,
-            type=node_type.value,
-            parent_id=parent_id,
-            name=name,
-            config=text,
-            version=1,
-            created_at=now,
-            updated_at=now,
+        insert_new(connection, nodes, nodes.c.node_id),
+        {
+            **_UNROUTED,
             **columns,
-        )
+            "org_id": org_id,
+            "node_id": node_id,
+            "type": node_type.value,
+            "parent_id": parent_id,
+            "name": name,
+            "config": text,
+            "version": 1,
+            "created_at": now,
+            "updated_at": now,
+        },
     ).one_or_none()
     if made is None:
         return False
-    connection.execute(
-        versions.insert().values(
-            org_id=org_id, node_id=node_id, version=1, config=text, written_by=by, written_at=now
-        )
-    )
+    remember(connection, org_id, node_id, 1, text, by=by, now=now)
     return True
+
+
+def remember(
+    connection: Connection, org_id: str, node_id: str, version: int, text: str, *, by: str, now: datetime
+) -> None:
+    """Add one version of a node's config to its history."""
+    values = {"org_id": org_id, "node_id": node_id, "version": version}
+    connection.execute(_REMEMBER, {**values, "config": text, "written_by": by, "written_at": now})
+
+
+def change(connection: Connection, node: Node, values: Mapping[str, Any]) -> None:
+    """Set columns of a node."""
+    connection.execute(_CHANGE, {**values, "of_org": node.org_id, "of_node": node.node_id})
 
 
 def create(
@@ -211,12 +225,12 @@ def move(connection: Connection, node: Node, parent: str | None, *, now: datetim
     parent_id = _parent(connection, node.org_id, parent)
     rows = connection.execute(select(nodes.c.node_id, nodes.c.parent_id).where(nodes.c.org_id == node.org_id))
     check_move({row.node_id: row.parent_id for row in rows}, node.node_id, parent_id)
-    _update(connection, node, parent_id=parent_id, updated_at=now)
+    change(connection, node, {"parent_id": parent_id, "updated_at": now})
 
 
 def rename(connection: Connection, node: Node, name: str | None, *, now: datetime) -> None:
     """Give a node another display name."""
-    _update(connection, node, name=name, updated_at=now)
+    change(connection, node, {"name": name, "updated_at": now})
 
 
 def remove(connection: Connection, node: Node) -> None:
@@ -246,12 +260,6 @@ def _parent(connection: Connection, org_id: str, parent: str | None) -> str:
     connection.execute(_by_key(found).with_for_update(read=True, key_share=True))
     check_parent(found.type, len(path_to(connection, org_id, found.node_id)))
     return found.node_id
-
-
-def _update(connection: Connection, node: Node, **values: Any) -> None:
-    connection.execute(
-        update(nodes).where(nodes.c.org_id == node.org_id, nodes.c.node_id == node.node_id).values(**values)
-    )
 
 
 def _node(row: AnyRow) -> Node:

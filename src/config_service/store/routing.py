@@ -18,6 +18,9 @@ _LOOKUP = (
     .join(channels, (channels.c.org_id == nodes.c.org_id) & (channels.c.node_id == nodes.c.node_id))
     .where(channels.c.channel == bindparam("channel"))
 )
+_MINE = (channels.c.org_id == bindparam("of_org")) & (channels.c.node_id == bindparam("of_node"))
+_HELD = select(channels.c.channel).where(_MINE)
+_DROP = delete(channels).where(_MINE, channels.c.channel.in_(bindparam("dropped", expanding=True)))
 
 
 def lookup(connection: Connection, channel: str) -> AnyRow | None:
@@ -40,11 +43,11 @@ def set_channels(connection: Connection, org_id: str, team_id: str, wanted: Sequ
     Raises:
         ChannelTaken: one of them is another team's.
     """
-    mine = (channels.c.org_id == org_id) & (channels.c.node_id == team_id)
-    held = set(connection.execute(select(channels.c.channel).where(mine)).scalars())
+    team = {"of_org": org_id, "of_node": team_id}
+    held = set(connection.execute(_HELD, team).scalars())
     _take(connection, org_id, team_id, sorted(set(wanted) - held))
     if dropped := sorted(held - set(wanted)):
-        connection.execute(delete(channels).where(mine, channels.c.channel.in_(dropped)))
+        connection.execute(_DROP, {**team, "dropped": dropped})
 
 
 def _take(connection: Connection, org_id: str, team_id: str, missing: list[str]) -> None:
@@ -52,8 +55,8 @@ def _take(connection: Connection, org_id: str, team_id: str, missing: list[str])
         if not missing:
             return
         rows = [{"channel": channel, "org_id": org_id, "node_id": team_id} for channel in missing]
-        statement = insert_new(connection, channels, channels.c.channel).values(rows)
-        taken = set(connection.execute(statement).scalars())
+        statement = insert_new(connection, channels, channels.c.channel)
+        taken = set(connection.execute(statement, rows).scalars())
         missing = [channel for channel in missing if channel not in taken]
         owned = owners(connection, missing)
         for channel in missing:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from sqlalchemy import Connection, update
+from sqlalchemy import Connection
 
 from config_service.domain import documents
 from config_service.domain.ids import ROOT_ID
@@ -14,9 +14,8 @@ from config_service.domain.tree import NodeType
 from config_service.errors import NodeIsNotATeam
 from config_service.store import configs
 from config_service.store.configs import Author
-from config_service.store.nodes import Node, ensure_root, find, insert, remove
+from config_service.store.nodes import Node, change, ensure_root, find, insert, remove
 from config_service.store.routing import set_channels
-from config_service.store.tables import nodes
 from servicekit.problems import Unavailable
 
 #: Under which name the control plane's writes appear in the history.
@@ -98,19 +97,11 @@ def _update(connection: Connection, node: Node, routing: Routing, *, now: dateti
     url = routing.dedicated_service_url
     if documents.same(before.config, after):
         if url != node.granted_service_url:
-            _grant(connection, node, url)
+            change(connection, node, {"granted_service_url": url})
         return Put(created_org=False, created_team=False, changed=False, version=before.version, config=after)
     stored = configs.route(
         connection, node, after, routing, author=CONTROL_PLANE, now=now, granted_service_url=url
     )
     return Put(
         created_org=False, created_team=False, changed=True, version=stored.version, config=stored.config
-    )
-
-
-def _grant(connection: Connection, node: Node, url: str | None) -> None:
-    connection.execute(
-        update(nodes)
-        .where(nodes.c.org_id == node.org_id, nodes.c.node_id == node.node_id)
-        .values(granted_service_url=url)
     )

@@ -39,6 +39,23 @@ _BY_PREFIX = select(
     tokens.c.expires_at,
     tokens.c.last_used_at,
 ).where(tokens.c.prefix == bindparam("prefix"), tokens.c.revoked_at.is_(None))
+_LIVE = (
+    select(*_SHOWN)
+    .where(
+        tokens.c.org_id == bindparam("org_id"),
+        tokens.c.node_id == bindparam("node_id"),
+        tokens.c.revoked_at.is_(None),
+        or_(tokens.c.expires_at.is_(None), tokens.c.expires_at > bindparam("now")),
+    )
+    .order_by(tokens.c.id)
+)
+_REVOKE_PURPOSE = update(tokens).where(
+    tokens.c.org_id == bindparam("of_org"),
+    tokens.c.node_id == bindparam("of_node"),
+    tokens.c.purpose == bindparam("of_purpose"),
+    tokens.c.revoked_at.is_(None),
+)
+_INSERT = tokens.insert()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,7 +102,8 @@ def mint_for_purpose(
 ) -> Minted:
     """Replace the team's token for `purpose`: the old one is revoked as the new one comes to be."""
     connection.execute(
-        update(tokens).where(*_live_of(org_id, team_id), tokens.c.purpose == purpose).values(revoked_at=now)
+        _REVOKE_PURPOSE,
+        {"of_org": org_id, "of_node": team_id, "of_purpose": purpose, "revoked_at": now},
     )
     new = domain.new_team_token(org_id, team_id)
     return _insert(
@@ -111,11 +129,7 @@ def mint_org_admin(
 
 def live(connection: Connection, org_id: str, node_id: str, *, now: datetime) -> Sequence[AnyRow]:
     """The tokens that open a door now, oldest first."""
-    return connection.execute(
-        select(*_SHOWN)
-        .where(*_live_of(org_id, node_id), or_(tokens.c.expires_at.is_(None), tokens.c.expires_at > now))
-        .order_by(tokens.c.id)
-    ).all()
+    return connection.execute(_LIVE, {"org_id": org_id, "node_id": node_id, "now": now}).all()
 
 
 def page(connection: Connection, org_id: str, node_id: str, *, after: str, limit: int) -> Sequence[AnyRow]:
@@ -177,17 +191,18 @@ def _insert(
         expires_at=None if lifetime is None else now + lifetime,
     )
     connection.execute(
-        tokens.insert().values(
-            id=minted.id,
-            kind=kind,
-            org_id=org_id,
-            node_id=node_id,
-            prefix=minted.prefix,
-            digest=domain.digest(new.text, key),
-            label=label,
-            purpose=purpose,
-            created_at=now,
-            expires_at=minted.expires_at,
-        )
+        _INSERT,
+        {
+            "id": minted.id,
+            "kind": kind,
+            "org_id": org_id,
+            "node_id": node_id,
+            "prefix": minted.prefix,
+            "digest": domain.digest(new.text, key),
+            "label": label,
+            "purpose": purpose,
+            "created_at": now,
+            "expires_at": minted.expires_at,
+        },
     )
     return minted
