@@ -81,6 +81,15 @@ async def test_a_request_reaches_a_pod_unchanged_but_for_the_callers_credential(
     assert headers["x-forwarded-host"] == "cluster"
 
 
+async def test_a_token_in_the_path_goes_no_further(node_only: Cluster, api: httpx2.AsyncClient) -> None:
+    node_only.create(echo("one", "web"))
+    await node_only.until("Pod", "one", is_ready)
+    path = f"/api/v1/namespaces/{NAMESPACE}/services/web:8000/proxy/health"
+    answer = await api.get(f"http://cluster/as/s3cret{path}")
+    assert answer.json()["path"] == "/health"
+    assert "s3cret" not in answer.text
+
+
 @pytest.mark.parametrize("address", ["services/web:http", "services/web", "pods/one:8000", "pods/one:http"])
 async def test_ports_are_found_by_number_or_name(
     node_only: Cluster, api: httpx2.AsyncClient, address: str
