@@ -4,7 +4,8 @@ import asyncio
 import re
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from typing import NamedTuple
+from types import TracebackType
+from typing import NamedTuple, Self
 
 import httpx2
 
@@ -76,7 +77,7 @@ def parse_address(text: str) -> Address:
 
 
 class ServiceProxy:
-    """An ASGI application that passes requests on to ready pods and streams their answers back."""
+    """An ASGI application that passes requests on to ready pods and streams answers back; a context manager."""
 
     def __init__(self, registry: Registry) -> None:
         self._registry = registry
@@ -88,7 +89,12 @@ class ServiceProxy:
             limits=httpx2.Limits(max_connections=None, max_keepalive_connections=100),
         )
 
-    async def close(self) -> None:
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         """Close the connections to pods."""
         await self._http.aclose()
 
