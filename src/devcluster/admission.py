@@ -68,7 +68,7 @@ def admit_new(store: Store, resource_type: ResourceType, obj: Object) -> None:
         return
     for quota in store.scan("ResourceQuota", namespace):
         hard = quota.get("spec", {}).get("hard", {})
-        wanted = {name: amount for name, amount in _usage(resource_type, obj) if name in hard}
+        wanted = {name: amount for name, amount in usage(resource_type, obj) if name in hard}
         if not wanted:
             continue
         used = _used(store, resource_type, namespace, quota, set(wanted))
@@ -89,14 +89,14 @@ def _used(
     """What the namespace uses: what there is, or what the quota's status says if that is more."""
     used = dict.fromkeys(names, Decimal(0))
     for obj in store.scan(resource_type.kind, namespace):
-        for name, amount in _usage(resource_type, obj):
+        for name, amount in usage(resource_type, obj):
             if name in used:
                 used[name] += amount
     reported = quota.get("status", {}).get("used", {})
     return {name: max(amount, quantity.parse(reported.get(name, "0"))) for name, amount in used.items()}
 
 
-def _usage(resource_type: ResourceType, obj: Object) -> Iterator[tuple[str, Decimal]]:
+def usage(resource_type: ResourceType, obj: Object) -> Iterator[tuple[str, Decimal]]:
     """What one object counts for, by the names that quotas use."""
     is_pod = resource_type.kind == "Pod"
     if is_pod and obj.get("status", {}).get("phase") in _ENDED_PHASES:

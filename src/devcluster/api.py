@@ -219,7 +219,9 @@ def _with_token_of_path(scope: Scope) -> Scope:
         return scope
     token, _, rest = path[len(TOKEN_PREFIX) :].partition("/")
     headers = [item for item in scope["headers"] if item[0] != b"authorization"]
-    return {**scope, "path": f"/{rest}", "headers": [*headers, (b"authorization", f"Bearer {token}".encode())]}
+    raw_path = scope.get("raw_path", path.encode()).split(b"/", 3)[3:]
+    bare = {"path": f"/{rest}", "raw_path": b"/" + b"".join(raw_path)}
+    return {**scope, **bare, "headers": [*headers, (b"authorization", f"Bearer {token}".encode())]}
 
 
 def _not_allowed() -> ApiError:
@@ -272,10 +274,12 @@ def _review(request: Request, target: Target, user: str) -> Answer:
     if request.method != "POST":
         raise _not_allowed()
     sent = parse_json(request.body, f"the object provided is unrecognized (must be of type {kind})")
-    review: Object = {"kind": kind, "apiVersion": f"{target.group}/{target.version}", "metadata": {}}
+    api_version = f"{target.group}/{target.version}"
+    writer = {"manager": user, "operation": "Update", "apiVersion": api_version}
+    review: Object = {"kind": kind, "apiVersion": api_version, "metadata": {"managedFields": [writer]}}
     review["spec"] = sent.get("spec", {})
     if kind == "SelfSubjectAccessReview":
-        review["status"] = {"allowed": True, "reason": f"{user} may everything"}
+        review["status"] = {"allowed": True}
     else:
         everything = {"verbs": ["*"], "apiGroups": ["*"], "resources": ["*"]}
         rules = {

@@ -61,7 +61,7 @@ class Answer:
     def json(cls, value: Any, status: int = 200, *, warnings: tuple[str, ...] = ()) -> "Answer":
         """A JSON document, with a `Warning` header for everything the client should know."""
         headers = tuple((b"warning", f"299 - {encode(text).decode()}".encode()) for text in warnings)
-        return cls(encode(value), status, headers=headers)
+        return cls(encode(value) + b"\n", status, headers=headers)
 
     @classmethod
     def text(cls, value: str, status: int = 200) -> "Answer":

@@ -49,9 +49,14 @@ def parse_yaml(body: bytes) -> Any:
 
 
 def _problem(error: yaml.YAMLError) -> str:
-    problem = getattr(error, "problem", None) or str(error)
-    mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
-    line = f"line {mark.line + 1}: " if mark else ""
+    """What is wrong, in the words and with the line of Kubernetes' parser, which counts lines from zero in some cases."""
+    if not isinstance(error, yaml.MarkedYAMLError):
+        return str(error)
+    problem, mark = error.problem or str(error), error.problem_mark or error.context_mark
+    number = 0
+    if mark is not None:
+        number = mark.line + (0 if isinstance(error, yaml.parser.ParserError) else 1)
+    line = f"line {number}: " if number else ""
     expected = problem.partition(", but got")[0]
     return f"{line}did not find {expected}" if expected.startswith("expected") else f"{line}{problem}"
 

@@ -21,7 +21,7 @@ VERSION: dict[str, str] = {
     "gitTreeState": "",
     "buildDate": "1970-01-01T00:00:00Z",
     "goVersion": "none",
-    "compiler": "none",
+    "compiler": "gc",
     "platform": "linux/amd64",
 }
 

@@ -9,7 +9,7 @@ import httpx2
 import structlog
 
 from devcluster.errors import BadRequest, NotFound
-from devcluster.metadata import condition_of, is_leaving, uid_of, with_condition
+from devcluster.metadata import condition_of, is_leaving, ref_of, uid_of, with_condition
 from devcluster.objects import Clock, Object, timestamp, utc_now
 from devcluster.pods import logs, volumes
 from devcluster.pods.context import Broadcast, NodeConfig, NodeContext
@@ -91,13 +91,17 @@ class Node:
 
     async def _follow(self, context: NodeContext, network: PodNetwork) -> None:
         async for event in self._registry.watch(_WATCHED):
-            match event.object["kind"]:
-                case "Pod":
-                    self._look_at(event.object, context, network)
-                case "Node":
-                    self._place_waiting()
-                case _:
-                    self._sources_changed(event.object, context)
+            try:
+                match event.object["kind"]:
+                    case "Pod":
+                        self._look_at(event.object, context, network)
+                    case "Node":
+                        self._place_waiting()
+                    case _:
+                        self._sources_changed(event.object, context)
+            except Exception:
+                # One object that the node stumbles over must not stop all pods.
+                log.exception("event_failed", object=str(ref_of(event.object)))
 
     def _look_at(self, seen: Object, context: NodeContext, network: PodNetwork) -> None:
         """Bring one pod to what its present object says; `seen` only tells which pod to look at."""

@@ -4,7 +4,8 @@ import asyncio
 import re
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from typing import NamedTuple
+from types import TracebackType
+from typing import NamedTuple, Self
 
 import httpx2
 
@@ -16,7 +17,8 @@ from devcluster.objects import Object
 from devcluster.pods.probes import port_number
 from devcluster.registry import Registry
 
-_PATH = re.compile(rb"/api/v1/namespaces/([^/]+)/(services|pods)/([^/]+)/proxy(/.*)?")
+#: Sought, not matched from the start: a prefix may hold the caller's token, which goes no further.
+_PATH = re.compile(rb"/api/v1/namespaces/([^/]+)/(services|pods)/([^/]+)/proxy(/.*)?$")
 _SCHEMES = ("http", "https")
 _CONNECT_TIMEOUT_S = 5.0
 
@@ -46,13 +48,15 @@ class Address(NamedTuple):
     port: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Route:
     namespace: str
     resource: str
     address: Address
-    #: Percent-encoded as it came.
+    #: Behind `proxy`, percent-encoded as it came.
     path: bytes
+    #: The whole path without what is before `/api`.
+    uri: bytes
 
 
 def parse_address(text: str) -> Address:
@@ -73,7 +77,7 @@ def parse_address(text: str) -> Address:
 
 
 class ServiceProxy:
-    """An ASGI application that passes requests on to ready pods and streams their answers back."""
+    """An ASGI application that passes requests on to ready pods and streams answers back; a context manager."""
 
     def __init__(self, registry: Registry) -> None:
         self._registry = registry
@@ -85,18 +89,24 @@ class ServiceProxy:
             limits=httpx2.Limits(max_connections=None, max_keepalive_connections=100),
         )
 
-    async def close(self) -> None:
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         """Close the connections to pods."""
         await self._http.aclose()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one HTTP request whose path is one of a proxy."""
         try:
-            target = self._target(_route(scope))
+            route = _route(scope)
+            target = self._target(route)
         except ApiError as error:
             await Answer.json(error.body(), error.status).send(send)
             return
-        await _Exchange(self._http, scope, receive, send).run(target)
+        await _Exchange(self._http, scope, receive, send, forwarded=_forwarded(scope, route)).run(target)
 
     def _target(self, route: _Route) -> str:
         """The address of a program, with the path in it.
@@ -141,7 +151,16 @@ class ServiceProxy:
 class _Exchange:
     """One request and its answer."""
 
-    def __init__(self, http: httpx2.AsyncClient, scope: Scope, receive: Receive, send: Send) -> None:
+    def __init__(
+        self,
+        http: httpx2.AsyncClient,
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+        *,
+        forwarded: list[tuple[bytes, bytes]],
+    ) -> None:
+        self._forwarded = forwarded
         self._http = http
         self._scope = scope
         self._receive = receive
@@ -178,7 +197,7 @@ class _Exchange:
         request = self._http.build_request(
             self._scope["method"],
             f"{url}?{query}" if query else url,
-            headers=[*headers, *_forwarded(self._scope)],
+            headers=[*headers, *self._forwarded],
             content=self._body() if has_body else None,
         )
         try:
@@ -217,11 +236,17 @@ class _Exchange:
 
 def _route(scope: Scope) -> _Route:
     raw = scope.get("raw_path") or scope["path"].encode()
-    match = _PATH.fullmatch(raw.partition(b"?")[0])
+    match = _PATH.search(raw.partition(b"?")[0])
     if match is None:
         raise BadRequest("not the path of a proxy")
     namespace, resource, address, path = match.groups()
-    return _Route(namespace.decode(), resource.decode(), parse_address(_unquoted(address)), path or b"/")
+    return _Route(
+        namespace=namespace.decode(),
+        resource=resource.decode(),
+        address=parse_address(_unquoted(address)),
+        path=path or b"/",
+        uri=match[0],
+    )
 
 
 def _unquoted(part: bytes) -> str:
@@ -250,14 +275,14 @@ def _unavailable(message: str) -> ApiError:
     return ApiError(message, status=503, reason="ServiceUnavailable")
 
 
-def _forwarded(scope: Scope) -> list[tuple[bytes, bytes]]:
+def _forwarded(scope: Scope, route: _Route) -> list[tuple[bytes, bytes]]:
     """What the pod is told about the request that the API server got."""
     host = next((value for name, value in scope["headers"] if name.lower() == b"host"), b"")
     client = scope.get("client")
     pairs = [
         (b"x-forwarded-host", host),
         (b"x-forwarded-proto", scope.get("scheme", "http").encode()),
-        (b"x-forwarded-uri", scope.get("raw_path") or scope["path"].encode()),
+        (b"x-forwarded-uri", route.uri),
         (b"x-forwarded-for", client[0].encode() if client else b""),
     ]
     return [(name, value) for name, value in pairs if value]

@@ -10,10 +10,10 @@ _PATTERN = re.compile(r"^([+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+))([eE][-+]?[0-9]+|[nu
 _DECIMAL = {"n": -9, "u": -6, "m": -3, "": 0, "k": 3, "M": 6, "G": 9, "T": 12, "P": 15, "E": 18}
 _BINARY = {"Ki": 1, "Mi": 2, "Gi": 3, "Ti": 4, "Pi": 5, "Ei": 6}
 _DECIMAL_BY_EXPONENT = {exponent: suffix for suffix, exponent in _DECIMAL.items()}
-_NANO = Decimal("1e-9")
+_MILLI = Decimal("1e-3")
 _KIBI = 1024
 _STEP = 3
-_LARGEST_SUFFIX, _SMALLEST_SUFFIX = 18, -9
+_LARGEST_SUFFIX, _SMALLEST_SUFFIX = 18, -3
 _MALFORMED = "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'"
 
 
@@ -44,7 +44,7 @@ def parse(text: str) -> Decimal:
 
 @lru_cache(maxsize=4096)
 def canonical(text: str) -> str:
-    """The quantity as the API server writes it: `0.5` is `500m`, `1024Mi` is `1Gi`.
+    """The quantity as the API server writes it: `0.5` is `500m`, `1024Mi` is `1Gi`, and less than a thousandth is one.
 
     Raises:
         MalformedQuantity: it is none.
@@ -70,7 +70,7 @@ def _binary(value: int) -> str:
 
 def _mantissa(value: Decimal) -> tuple[int, int]:
     """The value as a whole number and a power of ten that is a multiple of three."""
-    rounded = value.quantize(_NANO, rounding=ROUND_UP)
+    rounded = value.quantize(_MILLI, rounding=ROUND_UP)
     if rounded == 0:
         return 0, 0
     exponent = _LARGEST_SUFFIX

@@ -6,6 +6,7 @@ from devcluster.controllers.disruption import Budgets
 from devcluster.controllers.garbage import Garbage
 from devcluster.controllers.jobs import Jobs
 from devcluster.controllers.namespaces import Namespaces
+from devcluster.controllers.quotas import Quotas
 from devcluster.controllers.replicasets import ReplicaSets
 from devcluster.controllers.runner import Runner
 from devcluster.controllers.services import Endpoints
@@ -33,6 +34,7 @@ class Controllers:
                 Jobs(world),
                 Endpoints(world),
                 Budgets(world),
+                Quotas(world),
             ],
         )
 

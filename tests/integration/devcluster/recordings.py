@@ -24,7 +24,7 @@ def steps_of(scenario):
 
 @dataclass
 class Replay:
-    """What one scenario has seen so far, to put in the place of placeholders."""
+    """What one scenario has seen so far, to be put in the place of placeholders."""
 
     #: The resourceVersion that each numbered placeholder stood for.
     versions: dict[str, str] = field(default_factory=dict)
@@ -62,9 +62,11 @@ class Replay:
         for name, entry in metadata.items():
             if isinstance(entry, str) and _NUMBERED_VERSION.fullmatch(entry):
                 filled[name] = self.versions[entry]
+            elif entry == "<managedFields>":
+                filled[name] = earlier.get(name, [{"manager": "somebody", "operation": "Apply"}])
             elif isinstance(entry, str) and _PLACEHOLDER.fullmatch(entry):
-                filled[name] = earlier.get(name)
-        return {**value, "metadata": {name: entry for name, entry in filled.items() if entry is not None}}
+                filled[name] = earlier[name]
+        return {**value, "metadata": filled}
 
     def remember(self, path: str, body: Any) -> None:
         if not isinstance(body, dict):

@@ -340,3 +340,30 @@ async def test_every_namespace_has_a_service_account(cluster: Cluster) -> None:
     await cluster.until("ServiceAccount", "default", lambda _: True)
     cluster.registry.delete("ServiceAccount", NAMESPACE, "default")
     await cluster.until("ServiceAccount", "default", lambda _: True)
+
+
+async def test_a_quota_tells_its_use_and_a_deployment_says_what_it_is_refused(cluster: Cluster) -> None:
+    cluster.create(
+        {
+            "apiVersion": "v1",
+            "kind": "ResourceQuota",
+            "metadata": {"name": "small", "namespace": NAMESPACE},
+            "spec": {"hard": {"pods": "1", "requests.cpu": "1"}},
+        }
+    )
+    agent = server(resources={"requests": {"cpu": "300m"}})
+    cluster.create(deployment("agent", agent, replicas=2))
+    found = await cluster.until("Deployment", "agent", lambda obj: has_condition(obj, "ReplicaFailure"))
+    failure = condition_of(found, "ReplicaFailure")
+    assert failure is not None
+    assert "exceeded quota: small" in failure["message"]
+    quota = await cluster.until(
+        "ResourceQuota", "small", lambda obj: (obj.get("status") or {}).get("used", {}).get("pods") == "1"
+    )
+    assert quota["status"]["used"] == {"pods": "1", "requests.cpu": "300m"}
+    live = cluster.registry.get("ResourceQuota", NAMESPACE, "small")
+    wider = {"hard": {"pods": "2", "requests.cpu": "1"}}
+    cluster.registry.update({**live, "spec": wider}, manager="test")
+    await cluster.until(
+        "Deployment", "agent", lambda obj: is_complete(obj) and not condition_of(obj, "ReplicaFailure")
+    )

@@ -54,12 +54,11 @@ def service(node_only: Cluster) -> dict[str, Any]:
 @pytest.fixture
 async def api(node_only: Cluster, service: dict[str, Any]) -> AsyncIterator[httpx2.AsyncClient]:
     assert service["spec"]["selector"] == {"app": "web"}
-    proxy = ServiceProxy(node_only.registry)
-    transport = httpx2.ASGITransport(app=proxy)
     base = f"http://cluster/api/v1/namespaces/{NAMESPACE}"
-    async with httpx2.AsyncClient(transport=transport, base_url=base) as client:
-        yield client
-    await proxy.close()
+    async with ServiceProxy(node_only.registry) as proxy:
+        transport = httpx2.ASGITransport(app=proxy)
+        async with httpx2.AsyncClient(transport=transport, base_url=base) as client:
+            yield client
 
 
 async def test_a_request_reaches_a_pod_unchanged_but_for_the_callers_credential(
@@ -79,6 +78,15 @@ async def test_a_request_reaches_a_pod_unchanged_but_for_the_callers_credential(
     assert "authorization" not in headers
     assert headers["x-team"] == "sre"
     assert headers["x-forwarded-host"] == "cluster"
+
+
+async def test_a_token_in_the_path_goes_no_further(node_only: Cluster, api: httpx2.AsyncClient) -> None:
+    node_only.create(echo("one", "web"))
+    await node_only.until("Pod", "one", is_ready)
+    path = f"/api/v1/namespaces/{NAMESPACE}/services/web:8000/proxy/health"
+    answer = await api.get(f"http://cluster/as/s3cret{path}")
+    assert answer.json()["path"] == "/health"
+    assert "s3cret" not in answer.text
 
 
 @pytest.mark.parametrize("address", ["services/web:http", "services/web", "pods/one:8000", "pods/one:http"])
@@ -174,14 +182,13 @@ async def test_answers_are_streamed_and_end_when_the_caller_leaves(node_only: Cl
         "headers": [],
         "query_string": b"",
     }
-    proxy = ServiceProxy(node_only.registry)
-    call = asyncio.create_task(proxy(scope, receive, send))
-    await asyncio.wait_for(first.wait(), 10)
-    assert got == [b"first"]
-    left.set()
-    await asyncio.wait_for(call, 10)
-    async with asyncio.timeout(10):
-        async for piece in node_only.node.logs.read(NAMESPACE, "web", None, follow=True):
-            if b"caller left" in piece:
-                break
-    await proxy.close()
+    async with ServiceProxy(node_only.registry) as proxy:
+        call = asyncio.create_task(proxy(scope, receive, send))
+        await asyncio.wait_for(first.wait(), 10)
+        assert got == [b"first"]
+        left.set()
+        await asyncio.wait_for(call, 10)
+        async with asyncio.timeout(10):
+            async for piece in node_only.node.logs.read(NAMESPACE, "web", None, follow=True):
+                if b"caller left" in piece:
+                    break
