@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping
 
-from devcluster.errors import Forbidden, Unauthorized
 from devcluster.asgi import Request
+from devcluster.errors import Forbidden, Unauthorized
 from devcluster.targets import Target
 
 ANONYMOUS = "system:anonymous"

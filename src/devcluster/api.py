@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Mapping
 from typing import Any, Protocol
 
 from devcluster import access, discovery, reads, writes
-from devcluster.asgi import Answer, ASGIApp, Receive, Request, Scope, Send, Streaming, encode, read_request
+from devcluster.asgi import Answer, ASGIApp, Receive, Request, Scope, Send, Streaming, read_request
 from devcluster.bodies import parse_json
 from devcluster.errors import ApiError, BadRequest, MethodNotAllowed, NotFound
 from devcluster.kinds import ResourceType

@@ -39,7 +39,7 @@ def parse_yaml(body: bytes) -> Any:
         try:
             return msgspec.json.decode(body)
         except msgspec.DecodeError:
-            pass  # noqa: S110 - flow-style YAML begins like JSON; the YAML parser decides
+            pass
     try:
         return yaml.load(body, Loader=_Loader)  # noqa: S506 - a safe loader
     except yaml.YAMLError as error:

@@ -2,9 +2,8 @@
 
 import base64
 import ipaddress
-from typing import Any, NoReturn
-
 from collections.abc import Mapping
+from typing import Any, NoReturn
 
 from devcluster.decoding import decode_object
 from devcluster.defaults import apply_defaults

@@ -110,7 +110,9 @@ class DevCluster:
             if self.registry.find("Namespace", None, namespace) is None:
                 obj = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}}
                 self.registry.create(obj, manager="devcluster")
-        node = Node(self.registry, data_dir=settings.data_dir, clock=self._now) if settings.runs_node else None
+        node = (
+            Node(self.registry, data_dir=settings.data_dir, clock=self._now) if settings.runs_node else None
+        )
         proxy = await stack.enter_async_context(ServiceProxy(self.registry)) if node else None
         app = create_app(
             self.registry,
@@ -185,7 +187,10 @@ def write_kubeconfig(path: Path, *, url: str, token: str) -> None:
         "clusters": [{"name": "devcluster", "cluster": {"server": f"{url}{TOKEN_PREFIX}{token}"}}],
         "users": [{"name": _USER, "user": {"token": token}}],
         "contexts": [
-            {"name": "devcluster", "context": {"cluster": "devcluster", "user": _USER, "namespace": "default"}}
+            {
+                "name": "devcluster",
+                "context": {"cluster": "devcluster", "user": _USER, "namespace": "default"},
+            }
         ],
         "current-context": "devcluster",
     }

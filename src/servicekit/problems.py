@@ -122,7 +122,7 @@ def install_problem_handlers(app: FastAPI) -> None:
 
     @app.exception_handler(RequestValidationError)
     async def _invalid(_request: Request, error: RequestValidationError) -> JSONResponse:
-        errors = [{"field": _field(item["loc"]), "message": item["msg"]} for item in error.errors()]
+        errors = [{"field": _field(item["loc"]), "message": _message(item["msg"])} for item in error.errors()]
         summary = "; ".join(f"{item['field']}: {item['message']}" for item in errors)
         return problem_response(Invalid(summary=summary, errors=errors))
 
@@ -144,6 +144,11 @@ def install_problem_handlers(app: FastAPI) -> None:
             status_code=500,
             media_type="application/problem+json",
         )
+
+
+def _message(text: str) -> str:
+    """What a rule says, without pydantic's word for the kind of exception it was raised with."""
+    return text.removeprefix("Value error, ")
 
 
 def _field(location: tuple[int | str, ...]) -> str:

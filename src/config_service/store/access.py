@@ -18,7 +18,8 @@ from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from servicekit.database import CONNECT_TIMEOUT_S, SQLITE_BUSY_TIMEOUT_MS, Database, DatabaseAway
+from servicekit.database import CONNECT_TIMEOUT_S, SQLITE_BUSY_TIMEOUT_MS, Database
+from servicekit.errors import DatabaseAway
 from servicekit.problems import Unavailable
 
 T = TypeVar("T")

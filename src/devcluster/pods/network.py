@@ -12,7 +12,7 @@ _NETWORKS = range(66, 126)
 _NODE_PORT = 10250
 
 
-class NoNetwork(Exception):  # noqa: N818 - reads as the sentence
+class NoNetwork(Exception):
     """No free network of loopback addresses."""
 
 

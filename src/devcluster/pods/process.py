@@ -18,7 +18,7 @@ CANNOT_START = 128
 _SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
-class CannotStart(Exception):  # noqa: N818 - reads as the container's reason
+class CannotStart(Exception):
     """The program is not there or cannot be run; the message is for people."""
 
 

@@ -69,7 +69,7 @@ def check_name(report: Report, resource_type: ResourceType, name: str) -> None:
         check_label_name(report, field, name)
     else:
         check_subdomain(report, field, name)
-        if resource_type.kind == "CronJob" and _CRON_JOB_LENGTH < len(name):
+        if resource_type.kind == "CronJob" and len(name) > _CRON_JOB_LENGTH:
             # Jobs get eleven characters more than their CronJob, and labels hold 63.
             report.invalid(field, name, f"must be no more than {_CRON_JOB_LENGTH} characters")
 

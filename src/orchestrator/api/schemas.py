@@ -5,7 +5,6 @@ from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
-from pydantic_core import PydanticCustomError
 
 from orchestrator.domain.ids import check_id
 from orchestrator.domain.objects import Ref
@@ -17,7 +16,7 @@ from orchestrator.store.teams import TeamRecord
 
 def _id(text: str) -> str:
     if (message := check_id(text)) is not None:
-        raise PydanticCustomError("id", "{message}", {"message": message})
+        raise ValueError(message)
     return text
 
 

@@ -8,9 +8,9 @@ from typing import Self
 from uuid import uuid4
 
 import pytest
-from devcluster.server import DevCluster, DevClusterSettings
 from tests.integration.orchestrator.world import World
 
+from devcluster.server import DevCluster, DevClusterSettings
 from orchestrator.settings import Settings
 
 

@@ -98,7 +98,18 @@ class World:
 
     async def objects(self, **labels: str) -> dict[Ref, Manifest]:
         """Everything of ours in this test's namespace."""
-        kinds = ["ResourceQuota", "LimitRange", "NetworkPolicy", "ServiceAccount", "Secret", "Service", "Deployment", "PodDisruptionBudget", "HorizontalPodAutoscaler", "CronJob"]
+        kinds = [
+            "ResourceQuota",
+            "LimitRange",
+            "NetworkPolicy",
+            "ServiceAccount",
+            "Secret",
+            "Service",
+            "Deployment",
+            "PodDisruptionBudget",
+            "HorizontalPodAutoscaler",
+            "CronJob",
+        ]
         wanted = {"app.kubernetes.io/managed-by": "orchestrator"} | labels
         return {
             Ref.of(obj): obj
