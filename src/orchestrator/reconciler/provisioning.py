@@ -6,7 +6,7 @@ from typing import Any
 
 from orchestrator.clients.config_service import ConfigService, TeamConfig
 from orchestrator.cluster.client import Cluster
-from orchestrator.cluster.errors import ClusterError, Conflicted, Missing, refusal
+from orchestrator.cluster.errors import ClusterError, Conflicted, Missing, owned_by_another, refusal
 from orchestrator.concurrency import together
 from orchestrator.domain.manifests import Platform, object_namespace, render_secret, service_url
 from orchestrator.domain.objects import Manifest, Ref, belongs_to, is_going, with_hash
@@ -14,7 +14,6 @@ from orchestrator.domain.plan import Action, NotOurs, Plan, PlannedObject, plan
 from orchestrator.domain.rollout import is_available
 from orchestrator.domain.team import Mode
 from orchestrator.domain.wanted import wanted_objects
-from orchestrator.errors import ResourceOwnedByAnother
 from orchestrator.reconciler.journal import Journal
 from orchestrator.reconciler.outcome import NotYet, Outcome
 from orchestrator.reconciler.removal import Removal, holds
@@ -124,7 +123,7 @@ class Provisioner:
         try:
             return plan(team.key, wanted=wanted, live=live, live_tokens=config.live_tokens)
         except NotOurs as error:
-            raise ResourceOwnedByAnother.at(error.ref) from error
+            raise owned_by_another(error.ref) from error
 
     async def _apply(self, team: TeamRecord, planned: Plan, journal: Journal) -> dict[Ref, Manifest]:
         """The objects that were applied, and the Deployment as it is when it needed no change."""
@@ -179,7 +178,7 @@ class Provisioner:
         except Conflicted:
             existing = await self._cluster.get(item.ref)
             if existing is not None and not belongs_to(existing, team.key):
-                raise ResourceOwnedByAnother.at(item.ref) from None
+                raise owned_by_another(item.ref) from None
             return (await self._cluster.apply(manifest, force=True)).object
 
 
