@@ -4,7 +4,7 @@ import asyncio
 import os
 import shutil
 import tempfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -160,6 +160,21 @@ async def database(database_url: str) -> AsyncIterator[Database]:
     database = Database(database_url)
     yield database
     await database.close()
+
+
+@pytest.fixture
+async def another_program(database_url: str) -> AsyncIterator[Callable[[], Api]]:
+    """Makes callers of further processes' worth of the service: each has connections of its own."""
+    databases: list[Database] = []
+
+    def make() -> Api:
+        databases.append(Database(database_url))
+        app = create_app(database=databases[-1], admin_token=ADMIN_TOKEN, token_key=TOKEN_KEY)
+        return Api(app, ADMIN_TOKEN)
+
+    yield make
+    for database in databases:
+        await database.close()
 
 
 @pytest.fixture
