@@ -5,6 +5,7 @@ from collections import Counter
 
 import asyncpg
 import pytest
+from sqlalchemy import text
 
 
 @pytest.fixture
@@ -79,6 +80,18 @@ async def test_a_team_that_is_put_and_deleted_at_once_is_whole_or_gone(programs)
         assert all(answer.status_code < 500 for answer in answers), [answer.text for answer in answers]
         there = (await programs[0]("GET", path)).status_code == 200
         assert there or await owner(programs[0], "C1") is None
+
+
+async def test_a_reader_never_waits_for_a_writer(programs, database):
+    await put(programs[0], "sre", "C1")
+    async with database.unit_of_work() as connection:
+        await connection.execute(text("DELETE FROM config_channels"))
+        assert await owner(programs[0], "C1") == "sre"
+        writing = asyncio.create_task(put(programs[1], "other", "C1"))
+        for _ in range(20):
+            assert await owner(programs[0], "C1") == "sre"
+        assert not writing.done()
+    assert (await writing).status_code == 201
 
 
 async def test_a_revocation_holds_in_every_program_at_once(programs):

@@ -11,6 +11,7 @@ import httpx2
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
+from fastapi import FastAPI
 from pydantic import ValidationError
 from sqlalchemy import text
 
@@ -99,6 +100,24 @@ async def test_errors_of_the_framework_are_problems_too(admin):
         response = await admin(method, path)
         assert response.status_code == status
         assert response.headers["content-type"] == "application/problem+json"
+
+
+async def test_it_answers_behind_another_application(app):
+    outer = FastAPI()
+
+    @outer.get("/health")
+    async def health() -> str:
+        return "outer"
+
+    outer.mount("/", app)
+    headers = {"Authorization": "Bearer installation-admin"}
+    transport = httpx2.ASGITransport(app=outer)
+    async with httpx2.AsyncClient(transport=transport, base_url="http://outer", headers=headers) as client:
+        assert (await client.get("/health")).json() == "outer"
+        assert (await client.get("/api/v1/auth/me")).json()["kind"] == "admin"
+        assert (await client.get("/api/v1/nothing")).status_code == 404
+        refused = await client.get("/api/v1/auth/me", headers={"Authorization": "Bearer x"})
+        assert refused.json()["type"].endswith("unauthorized")
 
 
 async def test_the_interface_is_documented(stranger):
