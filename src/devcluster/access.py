@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping
 
-from devcluster.errors import Forbidden, Unauthorized
 from devcluster.asgi import Request
+from devcluster.errors import Forbidden, Unauthorized
 from devcluster.targets import Target
 
 ANONYMOUS = "system:anonymous"
@@ -54,6 +54,7 @@ def _refusal(user: str, target: Target, verb: str) -> Forbidden:
         details["group"] = target.group
     details["kind"] = target.plural
     return Forbidden(
-        f'{named} is forbidden: User "{user}" cannot {verb} resource "{below}" in API group "{target.group}" {where}',
+        f'{named} is forbidden: User "{user}" cannot {verb} resource "{below}" '
+        f'in API group "{target.group}" {where}',
         details=details,
     )

@@ -1,4 +1,4 @@
-"""Which cron schedules the API server takes: those that its parser (robfig/cron, standard form) takes, word for word."""
+"""Which cron schedules the API server takes: what its parser, robfig/cron, takes, word for word."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -21,7 +21,7 @@ class _Field:
 _FIELDS = (_Field(0, 59), _Field(0, 23), _Field(1, 31), _Field(1, 12, _MONTHS), _Field(0, 6, _DAYS))
 
 
-class BadSchedule(ValueError):
+class BadSchedule(ValueError):  # noqa: N818 - reads as the fact
     """A schedule that the API server refuses; the text is its message."""
 
 

@@ -1,4 +1,5 @@
 """What the API server refuses, as types; each knows the `Status` object that a client gets."""
+# ruff: noqa: N818 - the classes bear the names of Kubernetes' own reasons
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

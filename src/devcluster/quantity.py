@@ -17,7 +17,7 @@ _LARGEST_SUFFIX, _SMALLEST_SUFFIX = 18, -3
 _MALFORMED = "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'"
 
 
-class MalformedQuantity(ApiError):
+class MalformedQuantity(ApiError):  # noqa: N818 - reads as the fact
     """Text that is not a quantity."""
 
     def __init__(self) -> None:
@@ -44,7 +44,7 @@ def parse(text: str) -> Decimal:
 
 @lru_cache(maxsize=4096)
 def canonical(text: str) -> str:
-    """The quantity as the API server writes it: `0.5` is `500m`, `1024Mi` is `1Gi`, and less than a thousandth is one.
+    """The quantity as the API server writes it: `0.5` is `500m`, `1024Mi` is `1Gi`, `1u` is `1m`.
 
     Raises:
         MalformedQuantity: it is none.

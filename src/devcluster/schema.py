@@ -1,9 +1,11 @@
 """Which fields every kind declares, of which type, and how its lists and maps merge.
 
-Fields and types come from `lightkube-models`, which is generated from Kubernetes' own OpenAPI document. What those models leave out
-(list keys, atomic structures, quantities in maps, which scalars are dropped when zero) is in the tables below.
+Fields and types come from `lightkube-models`, which is generated from Kubernetes' own OpenAPI document. What
+those models leave out (list keys, atomic structures, quantities in maps, scalars dropped when zero) is in the
+tables below.
 """
 
+import inspect
 import re
 from collections.abc import Mapping
 from functools import cache
@@ -108,8 +110,9 @@ _POINTER_TEXTS = frozenset(
 #: Optional numbers and switches that Go does not hold behind a pointer: zero is the same as absent.
 _DROPPED_ZEROS = frozenset(
     {
-        "hostNetwork", "hostPID", "hostIPC", "stdin", "stdinOnce", "tty", "paused", "publishNotReadyAddresses",
-        "globalDefault", "nodePort", "hostPort", "minReadySeconds", "initialDelaySeconds", "periodSeconds",
+        "hostNetwork", "hostPID", "hostIPC", "stdin", "stdinOnce", "tty", "paused",
+        "publishNotReadyAddresses", "globalDefault", "nodePort", "hostPort", "minReadySeconds",
+        "initialDelaySeconds", "periodSeconds",
         "timeoutSeconds", "successThreshold", "failureThreshold", "readOnly", "healthCheckNodePort",
         "unschedulable", "observedGeneration", "updatedReplicas", "readyReplicas", "availableReplicas",
         "unavailableReplicas", "fullyLabeledReplicas", "active", "succeeded", "failed", "count", "generation",
@@ -121,7 +124,8 @@ _OPTIONAL = re.compile(r"^Optional\[(.*)\]$")
 _LIST = re.compile(r"^List\[(.*)\]$")
 _SCALARS = {
     "str": "string", "int": "int", "bool": "bool", "float": "float", "dict": "map", "Quantity": "quantity",
-    "IntOrString": "intstr", "Time": "time", "MicroTime": "microtime", "FieldsV1": "any", "RawExtension": "any",
+    "IntOrString": "intstr", "Time": "time", "MicroTime": "microtime",
+    "FieldsV1": "any", "RawExtension": "any",
 }  # fmt: skip
 
 
@@ -129,7 +133,8 @@ class FieldType:
     """The type of one value.
 
     Attributes:
-        kind: struct, map, list, or a scalar: string, int, bool, float, quantity, intstr, time, microtime, bytes, any.
+        kind: struct, map, list, or a scalar: string, int, bool, float, quantity, intstr, time, microtime,
+            bytes, any.
         name: the model's name for a struct.
         fields: the fields of a struct by JSON name.
         item: the type of a map's values or a list's items.
@@ -192,9 +197,7 @@ def served_schemas() -> Mapping[str, FieldType]:
 
 
 def _resolve_fields(model: type[msgspec.Struct]) -> dict[str, FieldType]:
-    annotations: dict[str, Any] = {}
-    for base in reversed(model.__mro__):
-        annotations |= base.__dict__.get("__annotations__", {})
+    annotations = inspect.get_annotations(model)
     namespace = vars(__import__(model.__module__, fromlist=["_"]))
     fields = {}
     for attribute, json_name in zip(model.__struct_fields__, model.__struct_encode_fields__, strict=True):

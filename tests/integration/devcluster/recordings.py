@@ -44,13 +44,17 @@ class Replay:
             content = body.encode()
         elif body is not None:
             content = json.dumps(self._body(body, path)).encode()
-        request = client.build_request(recorded["method"], path, params=query, headers=headers, content=content)
+        request = client.build_request(
+            recorded["method"], path, params=query, headers=headers, content=content
+        )
         if headers.get("Authorization") == "":
             del request.headers["Authorization"]
         return request
 
     def _query_value(self, value):
-        return {"<list.resourceVersion>": self.list_version, "<continue>": self.continue_token}.get(value, value)
+        return {"<list.resourceVersion>": self.list_version, "<continue>": self.continue_token}.get(
+            value, value
+        )
 
     def _body(self, value: Any, path: str) -> Any:
         """The recorded body with what the server answered before in the place of placeholders."""
@@ -100,7 +104,11 @@ class Replay:
         if isinstance(recorded, str) and _NUMBERED_VERSION.fullmatch(recorded):
             return self._version_difference(recorded, answered, path)
         if isinstance(recorded, str) and "<" in recorded and isinstance(answered, (str, int)):
-            return [] if _as_pattern(recorded).fullmatch(str(answered)) else [f"{path}: {recorded!r} != {answered!r}"]
+            return (
+                []
+                if _as_pattern(recorded).fullmatch(str(answered))
+                else [f"{path}: {recorded!r} != {answered!r}"]
+            )
         if recorded == "<managedFields>":
             return [] if isinstance(answered, list) and answered else [f"{path}: {answered!r}"]
         return [] if recorded == answered else [f"{path}: recorded {recorded!r}, answered {answered!r}"]
@@ -118,7 +126,9 @@ class Replay:
 
 def _as_pattern(recorded: str) -> re.Pattern[str]:
     parts = re.split(r"(<[A-Za-z]+>)", recorded)
-    return re.compile("".join(".+" if _PLACEHOLDER.fullmatch(part) else re.escape(part) for part in parts), re.S)
+    return re.compile(
+        "".join(".+" if _PLACEHOLDER.fullmatch(part) else re.escape(part) for part in parts), re.DOTALL
+    )
 
 
 def big_secret() -> dict[str, Any]:

@@ -4,7 +4,6 @@ import json
 from collections.abc import Mapping
 
 import pytest
-
 from tests.integration.devcluster.recordings import Replay, big_secret, scenarios, steps_of
 
 #: Fields of recorded answers that are not compared, each with the reason. All 318 steps are replayed.
@@ -16,7 +15,9 @@ NOT_COMPARED: Mapping[tuple[str, int], Mapping[str, str]] = {
         ".spec.holderIdentity": "the recorder changed the object that it had read for the next step",
         ".metadata.resourceVersion": "the recorder changed the object that it had read for the next step",
     },
-    ("discovery", 3): {".serverAddressByClientCIDRs[0].serverAddress": "the address of the machine that recorded"},
+    ("discovery", 3): {
+        ".serverAddressByClientCIDRs[0].serverAddress": "the address of the machine that recorded"
+    },
 }
 
 
@@ -25,7 +26,12 @@ async def use_up_quota(client):
     used = {"count/cronjobs.batch": "1", "services": "1", "requests.cpu": "0"}
     answer = await client.patch(
         "/api/v1/namespaces/incidentfox/resourcequotas/q/status",
-        json={"status": {"hard": {"count/cronjobs.batch": "1", "services": "1", "requests.cpu": "1"}, "used": used}},
+        json={
+            "status": {
+                "hard": {"count/cronjobs.batch": "1", "services": "1", "requests.cpu": "1"},
+                "used": used,
+            }
+        },
         headers={"Content-Type": "application/merge-patch+json"},
     )
     assert answer.status_code == 200
