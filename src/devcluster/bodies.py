@@ -87,7 +87,7 @@ def parse_object(
     """The object in the body of a create or replace, decoded, and warnings about it.
 
     Raises:
-        ApiError: no JSON or YAML, another kind, a field that does not decode, or an unknown one with `Strict`.
+        ApiError: no JSON or YAML, another kind, a field that does not decode, an unknown one with `Strict`.
     """
     kind = resource_type.kind
     if request.content_type in _YAML_TYPES:

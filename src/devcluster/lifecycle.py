@@ -126,13 +126,15 @@ def prepare_replacement(
 
 
 def mark_deleted(
-    resource_type: ResourceType, live: Object, propagation: str, grace_period_s: int | None
+    resource_type: ResourceType, live: Object, propagation: str | None, grace_period_s: int | None
 ) -> Object | None:
     """The object as being deleted, its `deletionTimestamp` yet to be set; None if it goes at once."""
     old = live["metadata"]
     finalizers = list(old.get("finalizers", ()))
-    holding = _HOLDING_FINALIZERS.get(propagation)
-    finalizers = [item for item in finalizers if item not in _HOLDING_FINALIZERS.values() or item == holding]
+    holding = _HOLDING_FINALIZERS.get(propagation or "")
+    if propagation:
+        others = set(_HOLDING_FINALIZERS.values()) - {holding}
+        finalizers = [item for item in finalizers if item not in others]
     if holding and holding not in finalizers:
         finalizers.append(holding)
     grace_s = _pod_grace_s(live, grace_period_s) if resource_type.kind == "Pod" else 0

@@ -33,14 +33,14 @@ class Deletion:
     """How an object is to be deleted.
 
     Attributes:
-        propagation: Background, Foreground or Orphan.
+        propagation: Background, Foreground or Orphan; None keeps what an earlier delete asked for.
         grace_period_s: seconds a pod gets to stop; None for what its spec says.
         uid: delete only the object with this uid.
         resource_version: delete only this version.
         dry_run: answer as if.
     """
 
-    propagation: str = "Background"
+    propagation: str | None = None
     grace_period_s: int | None = None
     uid: str | None = None
     resource_version: str | None = None

@@ -18,6 +18,7 @@ import yaml
 from devcluster.api import TOKEN_PREFIX, create_app
 from devcluster.asgi import ASGIApp
 from devcluster.controllers import Controllers
+from devcluster.faults import Faults
 from devcluster.journal import FileJournal
 from devcluster.node import Node
 from devcluster.objects import Clock, utc_now
@@ -61,6 +62,7 @@ class DevCluster:
         url: where the API server is, without a slash at the end.
         token: the bearer token that may everything.
         kubeconfig_path: a file for kubectl and other clients.
+        faults: spoils calls to the API server, on request; there once the cluster has started.
     """
 
     def __init__(self, settings: DevClusterSettings, *, now: Clock = utc_now) -> None:
@@ -71,6 +73,7 @@ class DevCluster:
         self.kubeconfig_path = settings.kubeconfig or settings.data_dir / "kubeconfig"
         self.url = ""
         self.registry = Registry(now=now)
+        self.faults: Faults
         self._tasks: list[asyncio.Task[None]] = []
 
     async def __aenter__(self) -> Self:
@@ -120,7 +123,8 @@ class DevCluster:
             pod_logs=node.logs if node else None,
             service_proxy=proxy,
         )
-        self.url = await stack.enter_async_context(_serving(app, self.registry, settings))
+        self.faults = Faults(app)
+        self.url = await stack.enter_async_context(_serving(self.faults, self.registry, settings))
         write_kubeconfig(self.kubeconfig_path, url=self.url, token=self.token)
         if node:
             self._run(stack, "node", node.run())

@@ -235,7 +235,7 @@ def _deletion(request: Request, resource_type: ResourceType) -> tuple[Deletion, 
     grace = options.get("gracePeriodSeconds", query.get("gracePeriodSeconds"))
     preconditions = options.get("preconditions") or {}
     deletion = Deletion(
-        propagation=policy or "Background",
+        propagation=policy,
         grace_period_s=int(grace) if grace not in {None, ""} else None,
         uid=preconditions.get("uid"),
         resource_version=preconditions.get("resourceVersion"),
