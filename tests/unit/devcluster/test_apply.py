@@ -73,7 +73,9 @@ def test_the_same_again_changes_nothing_not_even_the_time():
 
 def test_what_is_no_longer_said_goes():
     live = applied(None, wanted([container()], annotations={"a": "1", "b": "2"}))
-    assert applied(live, wanted([container()], annotations={"a": "1"}))["metadata"]["annotations"] == {"a": "1"}
+    assert applied(live, wanted([container()], annotations={"a": "1"}))["metadata"]["annotations"] == {
+        "a": "1"
+    }
 
 
 def test_a_structure_goes_when_nothing_in_it_is_owned_any_more():
@@ -113,7 +115,9 @@ def test_two_managers_may_not_want_different_values():
     live = applied(None, wanted([container()], replicas=2))
     with pytest.raises(Conflict) as refused:
         applied(live, wanted(replicas=5), THEIRS)
-    assert refused.value.message == 'Apply failed with 1 conflict: conflict with "orchestrator": .spec.replicas'
+    assert (
+        refused.value.message == 'Apply failed with 1 conflict: conflict with "orchestrator": .spec.replicas'
+    )
 
 
 def test_several_conflicts_are_listed_by_manager():

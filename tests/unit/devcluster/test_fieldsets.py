@@ -5,7 +5,9 @@ from hypothesis import strategies as st
 
 from devcluster.fieldsets import difference, intersection, is_member, paths, union
 
-PATHS = st.sets(st.lists(st.sampled_from(["f:a", "f:b", 'k:{"name":"x"}']), min_size=1, max_size=4).map(tuple))
+PATHS = st.sets(
+    st.lists(st.sampled_from(["f:a", "f:b", 'k:{"name":"x"}']), min_size=1, max_size=4).map(tuple)
+)
 
 
 def as_fieldset(members):

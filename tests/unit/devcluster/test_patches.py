@@ -17,7 +17,10 @@ def containers_of(obj):
 
 
 def test_merge_patch_removes_what_is_null_and_replaces_lists():
-    assert merge_patch({"a": {"b": 1, "c": 2}, "l": [1]}, {"a": {"b": None}, "l": [2]}) == {"a": {"c": 2}, "l": [2]}
+    assert merge_patch({"a": {"b": 1, "c": 2}, "l": [1]}, {"a": {"b": None}, "l": [2]}) == {
+        "a": {"c": 2},
+        "l": [2],
+    }
 
 
 def test_strategic_merge_merges_containers_by_name():

@@ -14,13 +14,22 @@ from devcluster.store import Store
 def registry():
     registry = Registry()
     registry.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "n"}}, manager="test")
-    account = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "default", "namespace": "n"}}
+    account = {
+        "apiVersion": "v1",
+        "kind": "ServiceAccount",
+        "metadata": {"name": "default", "namespace": "n"},
+    }
     registry.create(account, manager="test")
     return registry
 
 
 def config_map(name="c", **data):
-    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name, "namespace": "n"}, "data": data}
+    return {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {"name": name, "namespace": "n"},
+        "data": data,
+    }
 
 
 def pod(**spec):
@@ -62,13 +71,20 @@ def test_an_update_from_an_old_state_is_refused(registry):
 
 def test_an_update_that_changes_nothing_is_no_write(registry):
     old = registry.create(config_map(a="1"), manager="test")
-    assert registry.update(old, manager="test")["metadata"]["resourceVersion"] == old["metadata"]["resourceVersion"]
+    assert (
+        registry.update(old, manager="test")["metadata"]["resourceVersion"]
+        == old["metadata"]["resourceVersion"]
+    )
 
 
 def test_status_and_spec_are_written_apart(registry):
     created = registry.create(pod(), manager="test")
-    registry.update({**created, "spec": {}, "status": {"phase": "Running"}}, manager="node", subresource="status")
-    written = registry.update({**created, "metadata": {"name": "p", "namespace": "n"}, "status": {}}, manager="test")
+    registry.update(
+        {**created, "spec": {}, "status": {"phase": "Running"}}, manager="node", subresource="status"
+    )
+    written = registry.update(
+        {**created, "metadata": {"name": "p", "namespace": "n"}, "status": {}}, manager="test"
+    )
     assert (written["status"]["phase"], written["spec"]) == ("Running", created["spec"])
 
 
@@ -147,7 +163,10 @@ def test_history_is_bounded():
     store = Store(history_length=2)
     for number in range(4):
         store.put("ConfigMap", ("n", f"c{number}"), {"metadata": {"name": f"c{number}"}})
-    assert [change.object["metadata"]["name"] for change in store.changes_since("ConfigMap", 3)] == ["c2", "c3"]
+    assert [change.object["metadata"]["name"] for change in store.changes_since("ConfigMap", 3)] == [
+        "c2",
+        "c3",
+    ]
     with pytest.raises(Expired):
         store.changes_since("ConfigMap", 1)
 
