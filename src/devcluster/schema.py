@@ -15,33 +15,28 @@ from typing import Any
 import msgspec
 from lightkube.models import (
     apps_v1,
-    authorization_v1,
-    autoscaling_v1,
     autoscaling_v2,
     batch_v1,
     coordination_v1,
     core_v1,
     discovery_v1,
     events_v1,
-    meta_v1,
     networking_v1,
     policy_v1,
     rbac_v1,
     scheduling_v1,
 )
 
-from devcluster.kinds import RESOURCE_TYPES, ResourceType
+from devcluster.kinds import ResourceType
 
 _MODULES: Mapping[str, ModuleType] = {
     "": core_v1,
     "apps": apps_v1,
-    "authorization.k8s.io": authorization_v1,
     "autoscaling": autoscaling_v2,
     "batch": batch_v1,
     "coordination.k8s.io": coordination_v1,
     "discovery.k8s.io": discovery_v1,
     "events.k8s.io": events_v1,
-    "meta.k8s.io": meta_v1,
     "networking.k8s.io": networking_v1,
     "policy": policy_v1,
     "rbac.authorization.k8s.io": rbac_v1,
@@ -182,18 +177,6 @@ _SCALAR_ITEM = {kind: FieldType(kind) for kind in ("string", "quantity", "bytes"
 def schema_of(resource_type: ResourceType) -> FieldType:
     """The type of the objects of a kind."""
     return FieldType("struct", model=getattr(_MODULES[resource_type.group], resource_type.kind))
-
-
-@cache
-def schema_named(group: str, kind: str) -> FieldType:
-    """The type of an object that is not stored: a review, a Scale, DeleteOptions."""
-    module = autoscaling_v1 if kind == "Scale" else _MODULES[group]
-    return FieldType("struct", model=getattr(module, kind))
-
-
-def served_schemas() -> Mapping[str, FieldType]:
-    """All stored kinds."""
-    return {resource_type.kind: schema_of(resource_type) for resource_type in RESOURCE_TYPES}
 
 
 def _resolve_fields(model: type[msgspec.Struct]) -> dict[str, FieldType]:

@@ -7,7 +7,7 @@ from devcluster.apply import apply, described
 from devcluster.asgi import Answer, Request
 from devcluster.bodies import decode_sent, parse_json, parse_object, parse_yaml, place, unsupported_media_type
 from devcluster.decoding import Undecodable, decode_object
-from devcluster.errors import ApiError, BadRequest, Cause, Invalid, NotFound
+from devcluster.errors import ApiError, BadRequest, Cause, Invalid
 from devcluster.kinds import EVENTS_V1, ResourceType, by_kind
 from devcluster.managers import Writer
 from devcluster.objects import Object, timestamp
@@ -277,8 +277,3 @@ def _scale_of(obj: Object) -> Object:
         "spec": {"replicas": obj["spec"].get("replicas", 0)},
         "status": {"replicas": obj.get("status", {}).get("replicas", 0), "selector": ",".join(terms)},
     }
-
-
-def unknown_subresource() -> NotFound:
-    """There is no such part of an object."""
-    return NotFound("the server could not find the requested resource", details={})
