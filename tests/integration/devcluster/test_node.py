@@ -312,9 +312,12 @@ asyncio.run(main())
         env={**os.environ, "PYTHONPATH": "src:."},
     )
     assert cluster.stdout is not None
-    pids = [int(word) for word in (await cluster.stdout.readline()).split()]
+    try:
+        async with asyncio.timeout(20):
+            pids = [int(word) for word in (await cluster.stdout.readline()).split()]
+    finally:
+        cluster.send_signal(signal.SIGKILL)
+        await cluster.wait()
     assert len(pids) == 2
-    cluster.send_signal(signal.SIGKILL)
-    await cluster.wait()
     for pid in pids:
         await until_ended(pid)
