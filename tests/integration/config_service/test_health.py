@@ -17,13 +17,13 @@ from sqlalchemy import text
 
 from config_service.runtime import create_app, load_token_key
 from config_service.settings import Settings
-from config_service.store import migrate
+from config_service.store.migrate import MIGRATIONS
 from config_service.store.tables import metadata
 from servicekit.database import Database
 
 
 async def test_a_current_schema_is_ready(stranger, database):
-    assert await migrate.current(database)
+    assert await MIGRATIONS.is_current(database)
     for path in ("/livez", "/readyz", "/health"):
         response = await stranger("GET", path)
         assert (response.status_code, response.json()) == (200, {"status": "ok"})
@@ -31,21 +31,21 @@ async def test_a_current_schema_is_ready(stranger, database):
 
 async def test_an_old_schema_lives_but_is_not_ready(stranger, database):
     async with database.unit_of_work() as connection:
-        await connection.execute(text(f"DELETE FROM {migrate.VERSION_TABLE}"))
-    assert not await migrate.current(database)
+        await connection.execute(text(f"DELETE FROM {MIGRATIONS.version_table}"))
+    assert not await MIGRATIONS.is_current(database)
     assert (await stranger("GET", "/livez")).status_code == 200
     response = await stranger("GET", "/readyz")
     assert response.status_code == 503
     assert response.json()["type"].endswith("schema_not_current")
     async with database.unit_of_work() as connection:
         values = {"head": "0001"}
-        await connection.execute(text(f"INSERT INTO {migrate.VERSION_TABLE} VALUES (:head)"), values)
+        await connection.execute(text(f"INSERT INTO {MIGRATIONS.version_table} VALUES (:head)"), values)
 
 
 async def test_the_migrations_make_what_the_tables_say(database):
     def differences(connection):
         options = {
-            "version_table": migrate.VERSION_TABLE,
+            "version_table": MIGRATIONS.version_table,
             "include_name": lambda name, kind, _: kind != "table" or name in metadata.tables,
         }
         return compare_metadata(MigrationContext.configure(connection, opts=options), metadata)
@@ -60,9 +60,9 @@ async def test_every_table_bears_the_prefix():
 
 async def test_two_that_migrate_at_once_take_turns(tmp_path):
     databases = [Database(f"sqlite:///{tmp_path}/new.db") for _ in range(2)]
-    await asyncio.gather(*(migrate.upgrade(database) for database in databases))
+    await asyncio.gather(*(MIGRATIONS.upgrade(database) for database in databases))
     for database in databases:
-        assert await migrate.current(database)
+        assert await MIGRATIONS.is_current(database)
         await database.close()
 
 
