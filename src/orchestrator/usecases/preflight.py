@@ -92,12 +92,12 @@ class Preflight:
         try:
             # Whose the object is was looked up before, and nothing is kept: force only silences field conflicts.
             await self._cluster.apply(manifest, force=True, dry_run=True)
-        except Missing:
-            await self._cluster.ensure_namespace(self._platform.namespace)
+        except Missing as missing:
+            # The installation's namespace is made by the first apply, if we may; asking for that changes nothing.
             try:
-                await self._cluster.apply(manifest, force=True, dry_run=True)
-            except ClusterError as error:
-                return error
+                await self._cluster.ensure_namespace(self._platform.namespace, dry_run=True)
+            except ClusterError:
+                return missing
         except ClusterError as error:
             return error
         return None
