@@ -1,6 +1,7 @@
 """`python -m bench`: measure, print, keep the figures for machines."""
 
 import json
+import signal
 import sys
 import time
 from dataclasses import replace
@@ -26,6 +27,8 @@ def main(
     It starts a dev cluster and an orchestrator of its own, on free ports and with data in a temporary folder. It
     fails only when something breaks: a target that is missed is said, and is no failure.
     """
+    # Told to stop from outside, too, the processes that were started are ended on the way out.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     console = Console(width=None if sys.stdout.isatty() else 120)
     size = provisioning.QUICK if quick else provisioning.FULL
     if rounds is not None:
