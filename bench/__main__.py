@@ -17,7 +17,9 @@ from bench.processes import Broken
 
 def main(
     quick: Annotated[bool, typer.Option("--quick", help="Half a minute instead of three.")] = False,
-    rounds: Annotated[int | None, typer.Option(min=1, help="How often the sides take turns.")] = None,
+    seconds: Annotated[
+        float | None, typer.Option(min=1, help="Begin no round that would probably end later.")
+    ] = None,
     output: Annotated[Path, typer.Option(help="File for the figures as JSON.")] = Path(
         "bench/results/provisioning.json"
     ),
@@ -31,8 +33,8 @@ def main(
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     console = Console(width=None if sys.stdout.isatty() else 120)
     size = provisioning.QUICK if quick else provisioning.FULL
-    if rounds is not None:
-        size = replace(size, rounds=rounds)
+    if seconds is not None:
+        size = replace(size, seconds=seconds)
     began = time.monotonic()
     try:
         measured = provisioning.measure(size, console)

@@ -17,7 +17,7 @@ import msgspec
 from bench.caller import Batch, Timed
 
 #: How long a process may take until it answers, and until it ends when told to, in seconds.
-PATIENCE_S = 30.0
+PATIENCE_S = 120.0
 _LOOK_EVERY_S = 0.02
 _CLOCK_TICKS = os.sysconf("SC_CLK_TCK")
 

@@ -6,6 +6,7 @@ Both sides are measured in one run against one API server, in turns, so that noi
 import os
 import platform
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -22,6 +23,7 @@ from bench.figures import THROUGHPUT_AT_LEAST, TIME_AT_MOST, Comparison, Spread,
 from bench.processes import Bench, Client, started
 
 CALLERS = 16
+LEAST_ROUNDS = 2
 #: Every team of every side has a number of its own; the two sides' numbers are apart because a Slack channel
 #: belongs to one team.
 _FIRST = {"bare": 100_000, "full": 500_000}
@@ -32,20 +34,22 @@ class Size:
     """How much to measure.
 
     Attributes:
-        rounds: how often the sides take turns.
+        seconds: no round begins that would probably not end within this time.
+        rounds: how often the sides take turns at most; the first two rounds always count.
         alone: teams that one caller provisions, per side and round.
         crowd: teams that 16 callers provision, per side and round.
         fresh: teams of a new shape each, which the orchestrator alone provisions at the end.
     """
 
+    seconds: float
     rounds: int
     alone: int
     crowd: int
     fresh: int
 
 
-FULL = Size(rounds=7, alone=60, crowd=240, fresh=20)
-QUICK = Size(rounds=3, alone=15, crowd=64, fresh=5)
+FULL = Size(seconds=150, rounds=9, alone=50, crowd=200, fresh=10)
+QUICK = Size(seconds=22, rounds=3, alone=15, crowd=64, fresh=3)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,9 +122,12 @@ def measure(size: Size, console: Console) -> Measured:
                 # Connections, compiled statements, and the first dry run of the shape.
                 side.run(CALLERS, 1)
                 side.run(CALLERS * 2, CALLERS)
+            began_at = time.monotonic()
             alone: dict[str, list[Sample]] = {side.name: [] for side in sides}
             crowd: dict[str, list[Sample]] = {side.name: [] for side in sides}
             for number in range(size.rounds):
+                if number >= LEAST_ROUNDS and (time.monotonic() - began_at) * (1 + 1 / number) > size.seconds:
+                    break
                 # Who comes first changes from round to round.
                 for side in sides if number % 2 == 0 else reversed(sides):
                     begin(f"round {number + 1}: {side.name}, one caller")
@@ -202,7 +209,7 @@ def as_json(measured: Measured, size: Size, seconds: float) -> dict[str, Any]:
         "at": datetime.now(UTC).isoformat(timespec="seconds"),
         "seconds": round(seconds, 1),
         "machine": {"python": platform.python_version(), "system": platform.system(), "cpus": os.cpu_count()},
-        "size": {"rounds": size.rounds, "alone": size.alone, "crowd": size.crowd, "callers": CALLERS},
+        "size": {"rounds": len(measured.crowd["bare"]), "alone": size.alone, "crowd": size.crowd, "callers": CALLERS},
         "objects_a_team": measured.objects,
         "figures": [
             {
