@@ -19,16 +19,12 @@ CANNOT_START = 128
 _SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
-<<<<<<< HEAD
-class CannotStart(Exception):
-=======
 #: Tells the guard of the new group, then becomes the program. A shell does so, because Python code between
 #: fork and exec can hang in a process with threads.
 _ANNOUNCE = ("/bin/sh", "-c", 'echo $$ >&0 && exec "$@" </dev/null', "sh")
 
 
-class CannotStart(Exception):  # noqa: N818 - reads as the container's reason
->>>>>>> devcluster
+class CannotStart(Exception):
     """The program is not there or cannot be run; the message is for people."""
 
 
