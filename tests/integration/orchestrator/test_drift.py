@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -22,7 +23,7 @@ WHOLE: dict[str, Any] = {
 @pytest.fixture
 async def watching(settings: Settings) -> AsyncIterator[World]:
     """A control plane with its drift watch; the resync is too far away to be what mends anything."""
-    async with World.start(settings.model_copy(update={"resync_interval": 3600}), drift=True) as world:
+    async with World.start(settings.model_copy(update={"resync_interval": timedelta(hours=1)}), drift=True) as world:
         yield world
 
 
