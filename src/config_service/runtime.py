@@ -16,8 +16,8 @@ from config_service.api.services import Services
 from config_service.domain.ids import dedicated_url_pattern as pattern_for
 from config_service.domain.tokens import MIN_KEY_BYTES
 from config_service.settings import Settings
-from config_service.store import migrate
 from config_service.store.access import open_access
+from config_service.store.migrate import MIGRATIONS
 from servicekit.database import Database
 
 
@@ -33,7 +33,7 @@ def create_app(
     """The Config Service as an ASGI application.
 
     Args:
-        database: with the schema of `config_service.store.migrate.upgrade`; whoever gives it closes it.
+        database: with the schema of `config_service.store.migrate.MIGRATIONS`; whoever gives it closes it.
         admin_token: the installation's admin token, or where to ask for it at every request.
         token_key: the key of the hashes that tokens are stored as; another key makes every token unknown.
         dedicated_url_pattern: what the whole of a dedicated agent's address must match, see
@@ -74,7 +74,7 @@ async def serve(settings: Settings) -> None:
     database = Database(settings.database_url)
     try:
         if database.is_sqlite:
-            await migrate.upgrade(database)
+            await MIGRATIONS.upgrade(database)
         config = uvicorn.Config(
             app_of(settings, database),
             host=settings.host,

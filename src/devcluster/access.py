@@ -54,6 +54,7 @@ def _refusal(user: str, target: Target, verb: str) -> Forbidden:
         details["group"] = target.group
     details["kind"] = target.plural
     return Forbidden(
-        f'{named} is forbidden: User "{user}" cannot {verb} resource "{below}" in API group "{target.group}" {where}',
+        f'{named} is forbidden: User "{user}" cannot {verb} resource "{below}" '
+        f'in API group "{target.group}" {where}',
         details=details,
     )

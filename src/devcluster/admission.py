@@ -1,4 +1,4 @@
-"""Checks of a write against other objects: its namespace, its service account, quotas, defaults of the namespace."""
+"""Checks of a write against other objects: namespace, service account, quotas, defaults of the namespace."""
 
 from collections.abc import Iterator
 from decimal import Decimal

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from devcluster import access, discovery, reads, writes
 from devcluster.asgi import Answer, ASGIApp, Receive, Request, Scope, Send, Streaming, read_request
-from devcluster.bodies import parse_json
+from devcluster.bodies import PROTOBUF, parse_json
 from devcluster.errors import ApiError, BadRequest, MethodNotAllowed, NotFound
 from devcluster.kinds import ResourceType
 from devcluster.objects import Object
@@ -61,8 +61,8 @@ def create_app(
         registry: the objects.
         tokens: user names by bearer token; each of them may everything.
         pod_logs: answers `pods/{name}/log`; None for a cluster without a node.
-        service_proxy: answers `services/{name}:{port}/proxy/{path}`; it finds namespace, service, port and path in
-            `scope["path_params"]`.
+        service_proxy: answers `services/{name}:{port}/proxy/{path}`; it finds namespace, service, port and
+            path in `scope["path_params"]`.
     """
     return _ApiServer(registry, tokens, pod_logs, service_proxy)
 
@@ -212,7 +212,7 @@ _CHANGES = {
 def _with_token_of_path(scope: Scope) -> Scope:
     """A path that begins with `/as/{token}` stands for the token and the rest.
 
-    kubectl sends no tokens without TLS; over the loopback interface a path that nobody else knows does as well.
+    kubectl sends no tokens without TLS; over the loopback interface a path that nobody else knows is as good.
     """
     path = scope["path"]
     if not path.startswith(TOKEN_PREFIX):
@@ -241,7 +241,7 @@ def _non_resource(request: Request, scope: Scope) -> Answer:
     return Answer.text("404 page not found\n", 404)
 
 
-def _document(path: str, scope: Scope) -> Any:
+def _document(path: str, scope: Scope) -> Any:  # noqa: PLR0911 - a table of paths, one answer each
     parts = path.strip("/").split("/")
     match parts:
         case ["version"]:
@@ -273,7 +273,13 @@ def _review(request: Request, target: Target, user: str) -> Answer:
         raise NotFound("the server could not find the requested resource", details={})
     if request.method != "POST":
         raise _not_allowed()
-    sent = parse_json(request.body, f"the object provided is unrecognized (must be of type {kind})")
+    # Whatever the question, the answer is the same; so it need not be read where it cannot be.
+    unreadable = request.content_type == PROTOBUF
+    sent = (
+        {}
+        if unreadable
+        else parse_json(request.body, f"the object provided is unrecognized (must be of type {kind})")
+    )
     api_version = f"{target.group}/{target.version}"
     writer = {"manager": user, "operation": "Update", "apiVersion": api_version}
     review: Object = {"kind": kind, "apiVersion": api_version, "metadata": {"managedFields": [writer]}}
@@ -308,10 +314,11 @@ async def _stream_pieces(
     await send({"type": "http.response.start", "status": 200, "headers": headers})
     await send({"type": "http.response.body", "body": b"", "more_body": True})
     left = asyncio.ensure_future(receive())
-    pending = first
+    pending: asyncio.Future[bytes | None] = first
     try:
         while True:
-            await asyncio.wait({left, pending}, return_when=asyncio.FIRST_COMPLETED)
+            either: set[asyncio.Future[Any]] = {left, pending}
+            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
             if left.done() or (piece := pending.result()) is None:
                 break
             await send({"type": "http.response.body", "body": piece, "more_body": True})

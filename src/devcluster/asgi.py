@@ -78,7 +78,7 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Streaming:
-    """An answer that is sent bit by bit by a function; it also gets `receive`, to notice that the client left."""
+    """An answer that a function sends bit by bit; it also gets `receive`, to notice that the client left."""
 
     run: Callable[[Receive, Send], Awaitable[None]]
 

@@ -16,6 +16,8 @@ from devcluster.schema import schema_of
 from devcluster.targets import Target
 
 _YAML_TYPES = frozenset({"application/yaml", "application/x-yaml", "text/yaml"})
+#: What some commands of kubectl send, `create namespace` for one.
+PROTOBUF = "application/vnd.kubernetes.protobuf"
 _STRICTNESS = ("Ignore", "Warn", "Strict")
 
 
@@ -49,7 +51,7 @@ def parse_yaml(body: bytes) -> Any:
 
 
 def _problem(error: yaml.YAMLError) -> str:
-    """What is wrong, in the words and with the line of Kubernetes' parser, which counts lines from zero in some cases."""
+    """What is wrong, as Kubernetes' parser says it, which counts lines from zero in some cases."""
     if not isinstance(error, yaml.MarkedYAMLError):
         return str(error)
     problem, mark = error.problem or str(error), error.problem_mark or error.context_mark
@@ -85,18 +87,24 @@ def parse_object(
     """The object in the body of a create or replace, decoded, and warnings about it.
 
     Raises:
-        ApiError: not JSON or YAML, another kind, a field that does not decode, an unknown field with `Strict`.
+        ApiError: no JSON or YAML, another kind, a field that does not decode, an unknown one with `Strict`.
     """
     kind = resource_type.kind
     if request.content_type in _YAML_TYPES:
         raw = parse_yaml(request.body)
     elif request.content_type in {"application/json", ""}:
         shown = request.body[:32].decode("utf-8", "replace")
-        what = f"the object provided is unrecognized (must be of type {kind}): couldn't get version/kind; json parse error"
+        what = (
+            f"the object provided is unrecognized (must be of type {kind}): couldn't get version/kind; "
+            "json parse error"
+        )
         try:
             raw = parse_json(request.body, what)
         except BadRequest as error:
             raise BadRequest(f"{error.message} ({shown})") from error
+    elif request.content_type == PROTOBUF:
+        sentence = "the dev cluster does not read protobuf: say it with a file, as in `kubectl create -f`"
+        raise UnsupportedMediaType(sentence, details={})
     else:
         raise unsupported_media_type()
     if not isinstance(raw, dict):
@@ -125,7 +133,8 @@ def decode_sent(raw: Object, resource_type: ResourceType, request: Request) -> t
         listed = ", ".join(f'"{item}"' for item in ("", *_STRICTNESS))
         sentence = f'fieldValidation: Unsupported value: "{strictness}": supported values: {listed}'
         raise ApiError(f'"" is invalid: {sentence}', status=422, reason="Invalid", details={})
-    cannot = f'{resource_type.kind} in version "{resource_type.version}" cannot be handled as a {resource_type.kind}'
+    kind = resource_type.kind
+    cannot = f'{kind} in version "{resource_type.version}" cannot be handled as a {kind}'
     try:
         decoded, unknown = decode_object(raw, schema_of(resource_type))
     except Undecodable as error:

@@ -1,4 +1,4 @@
-"""Which cron schedules the API server takes: those that its parser (robfig/cron, standard form) takes, word for word."""
+"""Which cron schedules the API server takes: what its parser, robfig/cron, takes, word for word."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

@@ -1,8 +1,9 @@
-"""From JSON as sent to the form that is stored: types checked, quantities canonical, what Go leaves out when empty left out."""
+"""From JSON as sent to the form that is stored: types checked, quantities canonical, empty left out."""
 
 import base64
 import binascii
 import re
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from devcluster import quantity
@@ -79,29 +80,35 @@ def _kept_when_empty(decoded: Any, entry_type: FieldType) -> bool:
 
 
 def _decode_scalar(value: Any, kind: str, path: str) -> Any:
-    if kind == "any":
-        return value
-    if kind == "quantity":
-        if isinstance(value, bool) or not isinstance(value, (str, int, float)):
-            raise Undecodable(quantity.MalformedQuantity().message)
-        try:
-            return quantity.canonical(str(value))
-        except quantity.MalformedQuantity as error:
-            raise Undecodable(error.message) from error
-    if kind == "int":
-        return _decode_int(value, path)
-    if kind == "bool":
-        if type(value) is not bool:
-            raise _mismatch(value, path, "bool")
-        return value
-    if kind == "intstr":
-        if isinstance(value, bool) or not isinstance(value, (str, int)):
-            raise Undecodable("json: cannot unmarshal value into Go value of type intstr.IntOrString")
-        return value
-    if kind in {"time", "microtime"}:
-        return _decode_time(value)
-    if kind == "bytes":
-        return _decode_bytes(value)
+    return _SCALARS[kind](value, path)
+
+
+def _decode_any(value: Any, _path: str) -> Any:
+    return value
+
+
+def _decode_quantity(value: Any, _path: str) -> str:
+    if isinstance(value, bool) or not isinstance(value, (str, int, float)):
+        raise Undecodable(quantity.MalformedQuantity().message)
+    try:
+        return quantity.canonical(str(value))
+    except quantity.MalformedQuantity as error:
+        raise Undecodable(error.message) from error
+
+
+def _decode_bool(value: Any, path: str) -> bool:
+    if type(value) is not bool:
+        raise _mismatch(value, path, "bool")
+    return value
+
+
+def _decode_int_or_string(value: Any, _path: str) -> int | str:
+    if isinstance(value, bool) or not isinstance(value, (str, int)):
+        raise Undecodable("json: cannot unmarshal value into Go value of type intstr.IntOrString")
+    return value
+
+
+def _decode_float(value: Any, path: str) -> float:
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise _mismatch(value, path, "float64")
     return value
@@ -117,7 +124,7 @@ def _decode_int(value: Any, path: str) -> int:
     return value
 
 
-def _decode_time(value: Any) -> str:
+def _decode_time(value: Any, _path: str) -> str:
     if not isinstance(value, str) or not _TIME.match(value):
         raise Undecodable(
             f'parsing time "{value}" as "2006-01-02T15:04:05Z07:00": cannot parse "{value}" as "2006"'
@@ -125,7 +132,7 @@ def _decode_time(value: Any) -> str:
     return value
 
 
-def _decode_bytes(value: Any) -> str:
+def _decode_bytes(value: Any, _path: str) -> str:
     if not isinstance(value, str):
         raise Undecodable("json: cannot unmarshal value into Go value of type []uint8")
     try:
@@ -149,6 +156,19 @@ def _decode_bytes(value: Any) -> str:
 def _mismatch(value: Any, path: str, wanted: str) -> Undecodable:
     got = _GO_NAMES.get(type(value), "null")
     return Undecodable(f"json: cannot unmarshal {got} into Go struct field {path} of type {wanted}")
+
+
+_SCALARS: Mapping[str, Callable[[Any, str], Any]] = {
+    "any": _decode_any,
+    "bool": _decode_bool,
+    "bytes": _decode_bytes,
+    "float": _decode_float,
+    "int": _decode_int,
+    "intstr": _decode_int_or_string,
+    "microtime": _decode_time,
+    "quantity": _decode_quantity,
+    "time": _decode_time,
+}
 
 
 def decode_object(value: dict[str, Any], field_type: FieldType) -> tuple[dict[str, Any], list[str]]:

@@ -120,7 +120,7 @@ def openapi_paths() -> dict[str, Any]:
 
 
 def openapi_document(group: str, version: str) -> dict[str, Any]:
-    """The OpenAPI document of one group: its types, and which kind each is; enough for `kubectl apply` and `explain`."""
+    """The OpenAPI document of one group: its types and kinds; enough for `kubectl apply` and `explain`."""
     schemas: dict[str, Any] = {}
     paths: dict[str, Any] = {}
     for item in (*RESOURCE_TYPES, EVENTS_V1):

@@ -1,5 +1,6 @@
 """What the API server refuses, as types; each knows the `Status` object that a client gets."""
 
+
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any

@@ -1,6 +1,7 @@
 """Sets of field paths, in the nested form of `managedFields[].fieldsV1`.
 
-A node is a member if it has no children or bears the child `.`; children are `f:name`, `k:{"name":"x"}` and `v:"x"`.
+A node is a member if it has no children or bears the child `.`.
+Children are `f:name`, `k:{"name":"x"}` and `v:"x"`.
 Sets are values: no function changes its arguments, results may share parts with them.
 """
 

@@ -1,4 +1,4 @@
-"""The state of the cluster in a file: one line for each write, rewritten as a whole when it has grown enough."""
+"""The state of the cluster in a file: one line for each write, rewritten when it has grown enough."""
 
 import os
 from pathlib import Path
@@ -70,7 +70,10 @@ class FileJournal:
 
 
 def _replay(path: Path, store: Store) -> int:
-    """Read the file into the store; the highest revision it speaks of. A torn last line is the write that never was."""
+    """Read the file into the store; the highest revision it speaks of.
+
+    A torn last line is a write that never was.
+    """
     latest: dict[tuple[str, str | None, str], Object] = {}
     revision = 0
     for line in path.read_bytes().split(b"\n"):

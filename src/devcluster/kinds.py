@@ -89,7 +89,7 @@ RESOURCE_TYPES: tuple[ResourceType, ...] = (
         plural="pods",
         short_names=("po",),
         in_all=True,
-        subresources=("log", "status"),
+        subresources=("log", "proxy", "status"),
         counts_generations=True,
         returns_deleted=True,
     ),

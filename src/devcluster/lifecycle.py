@@ -1,4 +1,4 @@
-"""What happens to an object on its way into the store: defaults, generation, status kept apart, deletion marks."""
+"""What happens to an object on its way into the store: defaults, generation, status, deletion marks."""
 
 import base64
 import ipaddress
@@ -88,7 +88,7 @@ def complete_new(resource_type: ResourceType, obj: Object, revision: int) -> Non
 def prepare_replacement(
     resource_type: ResourceType, obj: Object, live: Object, subresource: str | None
 ) -> Object:
-    """The stored form of a replacement: server-owned metadata and the untouched half come from `live`."""
+    """The stored form of a replacement; server-owned metadata and the untouched half come from `live`."""
     old_metadata = live["metadata"]
     if subresource == "status":
         prepared = {**live, "metadata": {**old_metadata}}
@@ -96,7 +96,8 @@ def prepare_replacement(
         if "status" in obj:
             prepared["status"] = obj["status"]
         if resource_type.kind == "Deployment" and "annotations" in obj["metadata"]:
-            # As in Kubernetes: the controller notes the revision together with the status, without a new generation.
+            # As in Kubernetes: the controller notes the revision together with the status, and that is no new
+            # generation.
             prepared["metadata"]["annotations"] = obj["metadata"]["annotations"]
         return prepared
     metadata = {key: value for key, value in obj["metadata"].items() if key not in _SERVER_METADATA}
@@ -125,13 +126,15 @@ def prepare_replacement(
 
 
 def mark_deleted(
-    resource_type: ResourceType, live: Object, propagation: str, grace_period_s: int | None
+    resource_type: ResourceType, live: Object, propagation: str | None, grace_period_s: int | None
 ) -> Object | None:
     """The object as being deleted, its `deletionTimestamp` yet to be set; None if it goes at once."""
     old = live["metadata"]
     finalizers = list(old.get("finalizers", ()))
-    holding = _HOLDING_FINALIZERS.get(propagation)
-    finalizers = [item for item in finalizers if item not in _HOLDING_FINALIZERS.values() or item == holding]
+    holding = _HOLDING_FINALIZERS.get(propagation or "")
+    if propagation:
+        others = set(_HOLDING_FINALIZERS.values()) - {holding}
+        finalizers = [item for item in finalizers if item not in others]
     if holding and holding not in finalizers:
         finalizers.append(holding)
     grace_s = _pod_grace_s(live, grace_period_s) if resource_type.kind == "Pod" else 0
@@ -238,7 +241,7 @@ def _allocate_addresses(spec: dict[str, Any], revision: int) -> None:
 
 
 def _keep_addresses(obj: Object, live: Object) -> None:
-    """A replacement that does not speak of addresses keeps them; a new clusterIP speaks for clusterIPs too."""
+    """A replacement silent about addresses keeps them; a new clusterIP speaks for clusterIPs too."""
     spec, before = obj.setdefault("spec", {}), live["spec"]
     for field in _ADDRESS_FIELDS:
         if field in before:

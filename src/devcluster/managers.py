@@ -12,7 +12,7 @@ from devcluster.objects import Object
 from devcluster.schema import schema_of
 from devcluster.typed import compare, fields_set
 
-_UNOWNED = {"f:apiVersion": {}, "f:kind": {}}
+_UNOWNED = frozenset({"f:apiVersion", "f:kind"})
 #: Metadata that nobody owns: it names the object or belongs to the server.
 _UNOWNED_METADATA = frozenset(
     f"f:{name}"
@@ -101,7 +101,7 @@ def ownable(fields: FieldSet, resource_type: ResourceType, subresource: str | No
 def carry_managed_fields(
     resource_type: ResourceType, obj: Object, live: Object | None, writer: Writer, moment: str
 ) -> None:
-    """Bring the owners of fields up to date in `obj` after a create, replace or patch: who changes a field owns it."""
+    """Bring the owners in `obj` up to date after a create, replace or patch: who changes a field owns it."""
     if writer.operation == "Apply":
         return
     field_type = schema_of(resource_type)

@@ -42,7 +42,7 @@ def json_patch(target: Any, operations: Any) -> Any:
 
 
 def strategic_merge(target: Any, patch: Any, field_type: FieldType | None) -> Any:
-    """As merge patch, but keyed lists merge item by item; `$patch: delete` and `$patch: replace` are understood."""
+    """As merge patch, but keyed lists merge item by item, and `$patch` may say delete or replace."""
     if type(patch) is dict:
         return _strategic_map(target, patch, field_type)
     if type(patch) is list and type(target) is list and field_type is not None and field_type.keys:

@@ -77,7 +77,7 @@ def parse_address(text: str) -> Address:
 
 
 class ServiceProxy:
-    """An ASGI application that passes requests on to ready pods and streams answers back; a context manager."""
+    """An ASGI application that passes requests on to ready pods, and streams back; a context manager."""
 
     def __init__(self, registry: Registry) -> None:
         self._registry = registry

@@ -44,7 +44,7 @@ def parse(text: str) -> Decimal:
 
 @lru_cache(maxsize=4096)
 def canonical(text: str) -> str:
-    """The quantity as the API server writes it: `0.5` is `500m`, `1024Mi` is `1Gi`, and less than a thousandth is one.
+    """The quantity as the API server writes it: `0.5` is `500m`, `1024Mi` is `1Gi`, `1u` is `1m`.
 
     Raises:
         MalformedQuantity: it is none.

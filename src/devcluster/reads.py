@@ -39,9 +39,7 @@ def get_object(registry: Registry, target: Target, resource_type: ResourceType, 
     return Answer.json(representation_for(registry, resource_type, request).one(obj))
 
 
-def selected(
-    registry: Registry, target: Target, resource_type: ResourceType, request: Request
-) -> Callable[[Object], bool] | None:
+def selected(resource_type: ResourceType, request: Request) -> Predicate | None:
     """Which objects the query asks for; None for all."""
     labels = parse_label_selector(request.query.get("labelSelector", ""))
     fields = parse_field_selector(request.query.get("fieldSelector", ""), resource_type.kind)
@@ -54,7 +52,7 @@ def list_objects(registry: Registry, target: Target, resource_type: ResourceType
     """A list, or a page of it."""
     _check_version_parameter(request)
     shown = representation_for(registry, resource_type, request)
-    predicate = selected(registry, target, resource_type, request)
+    predicate = selected(resource_type, request)
     limit = _number(request, "limit") or 0
     token = request.query.get("continue", "")
     after = _read_token(token) if token else None
@@ -132,7 +130,7 @@ def watch_objects(
         resource_type,
         show=representation_for(registry, resource_type, request).stream(),
         namespace=target.namespace,
-        predicate=_named(target.name, selected(registry, target, resource_type, request)),
+        predicate=_named(target.name, selected(resource_type, request)),
         bookmarks=request.flag("allowWatchBookmarks"),
         marks_initial=request.flag("sendInitialEvents"),
     )

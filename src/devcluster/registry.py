@@ -33,14 +33,14 @@ class Deletion:
     """How an object is to be deleted.
 
     Attributes:
-        propagation: Background, Foreground or Orphan.
+        propagation: Background, Foreground or Orphan; None keeps what an earlier delete asked for.
         grace_period_s: seconds a pod gets to stop; None for what its spec says.
         uid: delete only the object with this uid.
         resource_version: delete only this version.
         dry_run: answer as if.
     """
 
-    propagation: str = "Background"
+    propagation: str | None = None
     grace_period_s: int | None = None
     uid: str | None = None
     resource_version: str | None = None
@@ -272,8 +272,8 @@ def check_version(resource_type: ResourceType, live: Object, expected: str | Non
     if expected and expected != live["metadata"]["resourceVersion"]:
         name = live["metadata"]["name"]
         raise Conflict(
-            f'Operation cannot be fulfilled on {resource_type.resource} "{name}": the object has been modified; '
-            "please apply your changes to the latest version and try again",
+            f'Operation cannot be fulfilled on {resource_type.resource} "{name}": the object has been '
+            "modified; please apply your changes to the latest version and try again",
             details=named(resource_type, name),
         )
 
@@ -284,8 +284,8 @@ def _check_preconditions(resource_type: ResourceType, live: Object, deletion: De
     sentence = None
     if deletion.uid and deletion.uid != metadata["uid"]:
         sentence = (
-            f"the UID in the precondition ({deletion.uid}) does not match the UID in record ({metadata['uid']}). "
-            "The object might have been deleted and then recreated"
+            f"the UID in the precondition ({deletion.uid}) does not match the UID in record "
+            f"({metadata['uid']}). The object might have been deleted and then recreated"
         )
     elif deletion.resource_version and deletion.resource_version != metadata["resourceVersion"]:
         sentence = (

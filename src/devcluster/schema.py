@@ -1,9 +1,11 @@
 """Which fields every kind declares, of which type, and how its lists and maps merge.
 
-Fields and types come from `lightkube-models`, which is generated from Kubernetes' own OpenAPI document. What those models leave out
-(list keys, atomic structures, quantities in maps, which scalars are dropped when zero) is in the tables below.
+Fields and types come from `lightkube-models`, which is generated from Kubernetes' own OpenAPI document. What
+those models leave out (list keys, atomic structures, quantities in maps, scalars dropped when zero) is in the
+tables below.
 """
 
+import inspect
 import re
 from collections.abc import Mapping
 from functools import cache
@@ -13,33 +15,28 @@ from typing import Any
 import msgspec
 from lightkube.models import (
     apps_v1,
-    authorization_v1,
-    autoscaling_v1,
     autoscaling_v2,
     batch_v1,
     coordination_v1,
     core_v1,
     discovery_v1,
     events_v1,
-    meta_v1,
     networking_v1,
     policy_v1,
     rbac_v1,
     scheduling_v1,
 )
 
-from devcluster.kinds import RESOURCE_TYPES, ResourceType
+from devcluster.kinds import ResourceType
 
 _MODULES: Mapping[str, ModuleType] = {
     "": core_v1,
     "apps": apps_v1,
-    "authorization.k8s.io": authorization_v1,
     "autoscaling": autoscaling_v2,
     "batch": batch_v1,
     "coordination.k8s.io": coordination_v1,
     "discovery.k8s.io": discovery_v1,
     "events.k8s.io": events_v1,
-    "meta.k8s.io": meta_v1,
     "networking.k8s.io": networking_v1,
     "policy": policy_v1,
     "rbac.authorization.k8s.io": rbac_v1,
@@ -108,8 +105,9 @@ _POINTER_TEXTS = frozenset(
 #: Optional numbers and switches that Go does not hold behind a pointer: zero is the same as absent.
 _DROPPED_ZEROS = frozenset(
     {
-        "hostNetwork", "hostPID", "hostIPC", "stdin", "stdinOnce", "tty", "paused", "publishNotReadyAddresses",
-        "globalDefault", "nodePort", "hostPort", "minReadySeconds", "initialDelaySeconds", "periodSeconds",
+        "hostNetwork", "hostPID", "hostIPC", "stdin", "stdinOnce", "tty", "paused",
+        "publishNotReadyAddresses", "globalDefault", "nodePort", "hostPort", "minReadySeconds",
+        "initialDelaySeconds", "periodSeconds",
         "timeoutSeconds", "successThreshold", "failureThreshold", "readOnly", "healthCheckNodePort",
         "unschedulable", "observedGeneration", "updatedReplicas", "readyReplicas", "availableReplicas",
         "unavailableReplicas", "fullyLabeledReplicas", "active", "succeeded", "failed", "count", "generation",
@@ -121,7 +119,8 @@ _OPTIONAL = re.compile(r"^Optional\[(.*)\]$")
 _LIST = re.compile(r"^List\[(.*)\]$")
 _SCALARS = {
     "str": "string", "int": "int", "bool": "bool", "float": "float", "dict": "map", "Quantity": "quantity",
-    "IntOrString": "intstr", "Time": "time", "MicroTime": "microtime", "FieldsV1": "any", "RawExtension": "any",
+    "IntOrString": "intstr", "Time": "time", "MicroTime": "microtime",
+    "FieldsV1": "any", "RawExtension": "any",
 }  # fmt: skip
 
 
@@ -129,7 +128,8 @@ class FieldType:
     """The type of one value.
 
     Attributes:
-        kind: struct, map, list, or a scalar: string, int, bool, float, quantity, intstr, time, microtime, bytes, any.
+        kind: struct, map, list, or a scalar: string, int, bool, float, quantity, intstr, time, microtime,
+            bytes, any.
         name: the model's name for a struct.
         fields: the fields of a struct by JSON name.
         item: the type of a map's values or a list's items.
@@ -179,22 +179,8 @@ def schema_of(resource_type: ResourceType) -> FieldType:
     return FieldType("struct", model=getattr(_MODULES[resource_type.group], resource_type.kind))
 
 
-@cache
-def schema_named(group: str, kind: str) -> FieldType:
-    """The type of an object that is not stored: a review, a Scale, DeleteOptions."""
-    module = autoscaling_v1 if kind == "Scale" else _MODULES[group]
-    return FieldType("struct", model=getattr(module, kind))
-
-
-def served_schemas() -> Mapping[str, FieldType]:
-    """All stored kinds."""
-    return {resource_type.kind: schema_of(resource_type) for resource_type in RESOURCE_TYPES}
-
-
 def _resolve_fields(model: type[msgspec.Struct]) -> dict[str, FieldType]:
-    annotations: dict[str, Any] = {}
-    for base in reversed(model.__mro__):
-        annotations |= base.__dict__.get("__annotations__", {})
+    annotations = inspect.get_annotations(model)
     namespace = vars(__import__(model.__module__, fromlist=["_"]))
     fields = {}
     for attribute, json_name in zip(model.__struct_fields__, model.__struct_encode_fields__, strict=True):

@@ -96,9 +96,9 @@ def _value_list(tokens: list[str]) -> frozenset[str]:
     expects_value = True
     while tokens:
         token = tokens.pop(0)
-        if token == ")":
+        if token == ")":  # noqa: S105 - a token of the grammar
             return frozenset([*values, ""] if expects_value else values)
-        if token == ",":
+        if token == ",":  # noqa: S105 - a token of the grammar
             values += [""] if expects_value else []
             expects_value = True
         else:
@@ -110,7 +110,8 @@ def _value_list(tokens: list[str]) -> frozenset[str]:
 #: Fields that can be selected, besides name and namespace, by kind.
 _FIELDS: Mapping[str, tuple[str, ...]] = {
     "Event": ("involvedObject.kind", "involvedObject.name", "involvedObject.namespace", "involvedObject.uid",
-              "involvedObject.apiVersion", "involvedObject.resourceVersion", "involvedObject.fieldPath", "reason",
+              "involvedObject.apiVersion", "involvedObject.resourceVersion", "involvedObject.fieldPath",
+              "reason",
               "reportingComponent", "source", "type"),
     "Job": ("status.successful",),
     "Namespace": ("status.phase",),

@@ -18,6 +18,7 @@ import yaml
 from devcluster.api import TOKEN_PREFIX, create_app
 from devcluster.asgi import ASGIApp
 from devcluster.controllers import Controllers
+from devcluster.faults import Faults
 from devcluster.journal import FileJournal
 from devcluster.node import Node
 from devcluster.objects import Clock, utc_now
@@ -61,6 +62,7 @@ class DevCluster:
         url: where the API server is, without a slash at the end.
         token: the bearer token that may everything.
         kubeconfig_path: a file for kubectl and other clients.
+        faults: spoils calls to the API server, on request; there once the cluster has started.
     """
 
     def __init__(self, settings: DevClusterSettings, *, now: Clock = utc_now) -> None:
@@ -71,6 +73,7 @@ class DevCluster:
         self.kubeconfig_path = settings.kubeconfig or settings.data_dir / "kubeconfig"
         self.url = ""
         self.registry = Registry(now=now)
+        self.faults: Faults
         self._tasks: list[asyncio.Task[None]] = []
 
     async def __aenter__(self) -> Self:
@@ -120,7 +123,8 @@ class DevCluster:
             pod_logs=node.logs if node else None,
             service_proxy=proxy,
         )
-        self.url = await stack.enter_async_context(_serving(app, self.registry, settings))
+        self.faults = Faults(app)
+        self.url = await stack.enter_async_context(_serving(self.faults, self.registry, settings))
         write_kubeconfig(self.kubeconfig_path, url=self.url, token=self.token)
         if node:
             self._run(stack, "node", node.run())
@@ -140,7 +144,16 @@ async def _cancelled(task: "asyncio.Task[None]") -> None:
 
 
 class _Server(uvicorn.Server):
-    """uvicorn without its own handling of signals, which is the owner's business."""
+    """uvicorn that says when it is up, without its own handling of signals, which is the owner's business."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.is_up = asyncio.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Begin to listen."""
+        await super().startup(sockets)
+        self.is_up.set()
 
     @contextlib.contextmanager
     def capture_signals(self) -> Any:
@@ -152,8 +165,10 @@ class _Server(uvicorn.Server):
 async def _serving(app: ASGIApp, registry: Registry, settings: DevClusterSettings) -> AsyncIterator[str]:
     """Serve an app; its address once it answers."""
     listening = socket.create_server((settings.host, settings.port))
+    # asyncio does so itself only for sockets that name their protocol; without it every answer waits 40 ms.
+    listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     config = uvicorn.Config(
-        app,  # type: ignore[arg-type]  # the same protocol in wider types
+        app,
         log_config=None,
         access_log=False,
         lifespan="off",
@@ -162,9 +177,10 @@ async def _serving(app: ASGIApp, registry: Registry, settings: DevClusterSetting
     server = _Server(config)
     task = asyncio.create_task(server.serve(sockets=[listening]), name="devcluster-api")
     try:
-        while not server.started and not task.done():
-            await asyncio.sleep(0.005)
+        up = asyncio.create_task(server.is_up.wait())
+        await asyncio.wait({task, up}, return_when=asyncio.FIRST_COMPLETED)
         if task.done():
+            up.cancel()
             await task
         port = listening.getsockname()[1]
         host = f"[{settings.host}]" if ":" in settings.host else settings.host

@@ -80,7 +80,7 @@ class Store:
         return self._objects.get(kind, {}).get(key)
 
     def scan(self, kind: str, namespace: str | None = None, *, after: Key | None = None) -> Iterator[Object]:
-        """Objects of a kind by namespace and name, all namespaces if none is given, from behind `after` on."""
+        """Objects of a kind in order, from behind `after` on; of all namespaces if none is given."""
         keys = self._keys.get(kind, [])
         objects = self._objects.get(kind, {})
         start = bisect.bisect_left(keys, (namespace, "")) if namespace else 0

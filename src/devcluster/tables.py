@@ -115,13 +115,15 @@ def _pod_phase(obj: Object, status: Mapping[str, Any], containers: Sequence[Mapp
 
 def _service(obj: Object, now: datetime) -> list[Any]:
     spec = obj.get("spec", {})
-    ports = [
-        f"{port['port']}{':' + str(port['nodePort']) if 'nodePort' in port else ''}/{port.get('protocol', 'TCP')}"
-        for port in spec.get("ports", ())
-    ]
+    ports = [_service_port(port) for port in spec.get("ports", ())]
     external = spec.get("externalName") or _NONE
     address = spec.get("clusterIP") or _NONE
     return [spec.get("type", ""), address, external, ",".join(ports) or _NONE, _created(obj, now)]
+
+
+def _service_port(port: Mapping[str, Any]) -> str:
+    at_node = f":{port['nodePort']}" if "nodePort" in port else ""
+    return f"{port['port']}{at_node}/{port.get('protocol', 'TCP')}"
 
 
 def _deployment(obj: Object, now: datetime) -> list[Any]:

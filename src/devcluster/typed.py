@@ -192,7 +192,7 @@ def _note(touched: FieldSet, removed: FieldSet, key: str, inner: tuple[FieldSet,
 
 
 def merge(live: Any, applied: Any, field_type: FieldType) -> Any:
-    """`live` with everything that `applied` sets; keyed lists merge item by item, in the order of `applied`."""
+    """`live` with all that `applied` sets; keyed lists merge item by item, in the order of `applied`."""
     if applied is None or field_type.atomic or live is None:
         return applied
     kind = field_type.kind

@@ -7,7 +7,7 @@ from devcluster.apply import apply, described
 from devcluster.asgi import Answer, Request
 from devcluster.bodies import decode_sent, parse_json, parse_object, parse_yaml, place, unsupported_media_type
 from devcluster.decoding import Undecodable, decode_object
-from devcluster.errors import ApiError, BadRequest, Cause, Invalid, NotFound
+from devcluster.errors import ApiError, BadRequest, Cause, Invalid
 from devcluster.kinds import EVENTS_V1, ResourceType, by_kind
 from devcluster.managers import Writer
 from devcluster.objects import Object, timestamp
@@ -21,8 +21,15 @@ from devcluster.validation.configuration import check_event_v1
 
 _POLICIES = ("Foreground", "Background", "Orphan")
 _ORPHAN_WARNING = (
-    "child pods are preserved by default when jobs are deleted; set propagationPolicy=Background to remove them or "
-    "set propagationPolicy=Orphan to suppress this warning"
+    "child pods are preserved by default when jobs are deleted; set propagationPolicy=Background to remove "
+    "them or set propagationPolicy=Orphan to suppress this warning"
+)
+_PATCH_TYPES = frozenset(
+    {
+        "application/json-patch+json",
+        "application/merge-patch+json",
+        "application/strategic-merge-patch+json",
+    }
 )
 _APPLY = "application/apply-patch+yaml"
 
@@ -109,9 +116,7 @@ def patch_of(request: Request, resource_type: ResourceType) -> Patch:
         ApiError: an unknown type of patch, or a body that is none.
     """
     kind = request.content_type
-    if kind not in {
-        "application/merge-patch+json", "application/json-patch+json", "application/strategic-merge-patch+json",
-    }:  # fmt: skip
+    if kind not in _PATCH_TYPES:
         raise unsupported_media_type()
     body = parse_json(request.body, "error decoding patch")
     if kind == "application/json-patch+json":
@@ -151,9 +156,10 @@ def _apply(registry: Registry, target: Target, resource_type: ResourceType, requ
     try:
         obj, _ = decode_object(merged, schema_of(resource_type))
     except Undecodable as error:
+        kind = f"{_group_version(resource_type)}, Kind={resource_type.kind}"
         raise ApiError(
-            f"failed to convert new object ({described(resource_type, merged)}) to proper version: unable to convert "
-            f"unstructured object to {_group_version(resource_type)}, Kind={resource_type.kind}: {error}"
+            f"failed to convert new object ({described(resource_type, merged)}) to proper version: "
+            f"unable to convert unstructured object to {kind}: {error}"
         ) from error
     if live is None:
         return Answer.json(shown.one(registry.insert(resource_type, obj, writer, dry_run=dry_run)), 201)
@@ -183,7 +189,7 @@ def delete_collection(
 ) -> Answer:
     """DELETE of everything that a selector fits."""
     deletion, _ = _deletion(request, resource_type)
-    predicate = selected(registry, target, resource_type, request)
+    predicate = selected(resource_type, request)
     found = [
         obj
         for obj in registry.store.scan(resource_type.kind, target.namespace)
@@ -229,7 +235,7 @@ def _deletion(request: Request, resource_type: ResourceType) -> tuple[Deletion, 
     grace = options.get("gracePeriodSeconds", query.get("gracePeriodSeconds"))
     preconditions = options.get("preconditions") or {}
     deletion = Deletion(
-        propagation=policy or "Background",
+        propagation=policy,
         grace_period_s=int(grace) if grace not in {None, ""} else None,
         uid=preconditions.get("uid"),
         resource_version=preconditions.get("resourceVersion"),
@@ -271,8 +277,3 @@ def _scale_of(obj: Object) -> Object:
         "spec": {"replicas": obj["spec"].get("replicas", 0)},
         "status": {"replicas": obj.get("status", {}).get("replicas", 0), "selector": ",".join(terms)},
     }
-
-
-def unknown_subresource() -> NotFound:
-    """There is no such part of an object."""
-    return NotFound("the server could not find the requested resource", details={})

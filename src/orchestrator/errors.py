@@ -1,6 +1,5 @@
 """What a caller may be told: each a type with facts; its docstring is the sentence, HTTP is mapped in servicekit."""
 
-from orchestrator.domain.objects import Ref
 from servicekit.problems import Problem
 
 
@@ -26,11 +25,6 @@ class ResourceOwnedByAnother(Conflict):
     """{kind} {name} in namespace {namespace} exists and is not this team's; it was left untouched."""
 
     code = "resource_owned_by_another"
-
-    @classmethod
-    def at(cls, ref: Ref) -> "ResourceOwnedByAnother":
-        """The object of that kind, namespace and name."""
-        return cls(kind=ref.kind, name=ref.name, namespace=ref.namespace)
 
 
 class TeamIsLeaving(Conflict):

@@ -16,7 +16,7 @@ from starlette.types import ASGIApp
 from uuid6 import uuid7
 
 from config_service.runtime import create_app as create_config_service
-from config_service.store.migrate import upgrade as migrate_config_service
+from config_service.store.migrate import MIGRATIONS as CONFIG_MIGRATIONS
 from orchestrator.api.app import WithConfigService, create_app
 from orchestrator.api.services import Services
 from orchestrator.clients.agent import AgentClient
@@ -199,7 +199,7 @@ async def _embedded_config_service(settings: Settings, admin_token: str, stack: 
     database = Database(settings.config_database())
     stack.push_async_callback(database.close)
     if database.is_sqlite or settings.auto_migrate:
-        await migrate_config_service(database)
+        await CONFIG_MIGRATIONS.upgrade(database)
     return create_config_service(
         database=database,
         admin_token=admin_token,
@@ -239,6 +239,6 @@ async def migrate(settings: Settings) -> None:
     if settings.config_service_url is None:
         config_database = Database(settings.config_database())
         try:
-            await migrate_config_service(config_database)
+            await CONFIG_MIGRATIONS.upgrade(config_database)
         finally:
             await config_database.close()

@@ -34,7 +34,11 @@ class Migrations:
     async def is_current(self, database: Database) -> bool:
         """Whether the schema is the newest that this program knows."""
         async with database.reading() as connection:
-            return await connection.run_sync(lambda sync: self._revision(sync) == self._head)
+            return await connection.run_sync(self.at_head)
+
+    def at_head(self, connection: sa.Connection) -> bool:
+        """Whether the schema on the other end of `connection` is the newest that this program knows."""
+        return self._revision(connection) == self._head
 
     def run(self, connection: sa.Connection) -> None:
         """What a migration folder's `env.py` calls."""
@@ -55,7 +59,7 @@ class Migrations:
         if connection.dialect.name == "postgresql":
             lock = zlib.crc32(self.version_table.encode())
             connection.execute(sa.text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": lock})
-        if self._revision(connection) == self._head:
+        if self.at_head(connection):
             return
         config = self._config()
         config.attributes["connection"] = connection

@@ -92,6 +92,11 @@ class GuardedRoute(APIRoute):
         return guarded
 
 
+def says_json(request: Request) -> bool:
+    """Whether a request's content type is JSON or one of its kind."""
+    return "json" in request.headers.get("content-type", "").lower()
+
+
 class _CheckedRequest(Request):
     """A request whose JSON is parsed once, by rules that both databases and every client can live with."""
 
@@ -102,7 +107,7 @@ class _CheckedRequest(Request):
             Invalid: it is not JSON, or holds what cannot be stored.
         """
         body = await self.body()
-        if body and "json" in self.headers.get("content-type", ""):
+        if body and says_json(self):
             self._document = documents.parse(body)
 
     async def json(self) -> Any:

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from fastapi import Header, Request
 from fastapi.responses import JSONResponse
 
+from config_service.api.auth import says_json
 from config_service.domain import documents, patches, protected
 from config_service.domain.merge import Config
 from config_service.errors import protected_path
@@ -53,7 +54,7 @@ async def replacement(request: Request) -> Change:
 
     Raises:
         Invalid: it is no config.
-        ConfigTooLarge: it is too long.
+        DocumentTooLarge: it is too long.
     """
     body, version = _unwrapped(await _json(request))
     config = documents.check_config(body)
@@ -99,7 +100,7 @@ def _unwrapped(body: Any) -> tuple[Any, int | None]:
 
 
 async def _json(request: Request) -> Any:
-    if "json" not in request.headers.get("content-type", ""):
+    if not says_json(request):
         raise Invalid.field("body", "must be JSON, and say so in its content type")
     if not await request.body():
         raise Invalid.field("body", "is required")

@@ -4,7 +4,7 @@ from fastapi import APIRouter
 
 from config_service.api import schemas
 from config_service.api.services import ServicesOf
-from config_service.store import migrate
+from config_service.store.migrate import MIGRATIONS
 from servicekit.problems import Problem
 
 router = APIRouter(tags=["health"])
@@ -26,6 +26,6 @@ async def live() -> dict[str, str]:
 @router.get("/readyz", responses=schemas.problems())
 async def ready(services: ServicesOf) -> dict[str, str]:
     """The database answers and its schema is current."""
-    if not await services.access.read(migrate.is_current):
+    if not await services.access.read(MIGRATIONS.at_head):
         raise NotReady
     return {"status": "ok"}

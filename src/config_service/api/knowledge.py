@@ -11,7 +11,7 @@ from config_service.api import schemas
 from config_service.api.auth import GuardedRoute, OrgAuthor, TeamCaller, bearer
 from config_service.api.paging import cut, read_cursor
 from config_service.api.services import Services, ServicesOf
-from config_service.domain.documents import check_text
+from config_service.domain.documents import check_size, check_text
 from config_service.store import knowledge as store
 from config_service.store import nodes
 from config_service.store.sql import AnyRow
@@ -22,6 +22,8 @@ router = APIRouter(prefix="/api/v1", tags=["knowledge"], route_class=GuardedRout
 _MINE = "/config/me/knowledge"
 #: How many words of a question are looked for.
 _MAX_TERMS = 20
+#: How large a checkpoint may be, in bytes of its JSON text.
+_MAX_CHECKPOINT_BYTES = 64 * 1024
 
 Question = Annotated[str | None, Query(max_length=500, description="Words that must all occur.")]
 EntryPath = Annotated[str, Path(min_length=1, max_length=128)]
@@ -99,6 +101,7 @@ async def put_checkpoint(
     name: schemas.NamePath, body: schemas.PutCheckpoint, team: TeamCaller, services: ServicesOf
 ) -> schemas.CheckpointView:
     """Leave a mark; it replaces the one before."""
+    check_size(body.value, _MAX_CHECKPOINT_BYTES)
     now = services.now()
 
     def change(connection: Connection) -> None:

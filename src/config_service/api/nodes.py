@@ -26,6 +26,7 @@ from config_service.domain import merge, protected
 from config_service.domain.tree import NodeType
 from config_service.store import configs
 from config_service.store import nodes as store
+from config_service.store.sql import AnyRow
 from servicekit.problems import Invalid, NotFound
 
 router = APIRouter(
@@ -77,7 +78,7 @@ async def list_nodes(
     )
     if not rows and not after:
         raise NotFound(what=f"Organisation {org}")
-    page, next_cursor = cut(rows, limit, lambda node: node.node_id)
+    page, next_cursor = cut(rows, limit, lambda row: str(row.node_id))
     return schemas.Page(items=[_view(node) for node in page], next_cursor=next_cursor)
 
 
@@ -213,7 +214,7 @@ async def get_history(
     node: schemas.NodePath,
     _author: OrgAuthor,
     services: ServicesOf,
-    limit: schemas.Limit = 50,
+    limit: Annotated[int, Query(ge=1, le=100)] = 50,
     cursor: schemas.Cursor = None,
 ) -> schemas.Page[schemas.VersionView]:
     """Every version of the node's own config, the newest first."""
@@ -313,11 +314,11 @@ async def _write(
     )
 
 
-def _view(node: store.Node) -> schemas.NodeView:
+def _view(node: store.Node | AnyRow) -> schemas.NodeView:
     return schemas.NodeView(
         id=node.node_id,
         org_id=node.org_id,
-        type=node.type.value,
+        type=NodeType(node.type).value,
         parent_id=node.parent_id,
         name=node.name,
         version=node.version,

@@ -17,10 +17,10 @@ MAX_CONFIG_BYTES: Final = 256 * 1024
 _INT_RANGE: Final = range(-(2**63), 2**63)
 
 
-class ConfigTooLarge(Problem):
-    """The config would be larger than {limit} bytes."""
+class DocumentTooLarge(Problem):
+    """The document would be larger than {limit} bytes."""
 
-    status, code = 413, "config_too_large"
+    status, code = 413, "document_too_large"
 
 
 def parse(body: bytes) -> Any:
@@ -53,7 +53,7 @@ def check_config(config: Any) -> Config:
 
     Raises:
         Invalid: it is not an object or nests too deeply.
-        ConfigTooLarge: its text is too long.
+        DocumentTooLarge: its text is too long.
     """
     if not isinstance(config, dict):
         raise Invalid.field("config", "must be an object")
@@ -61,9 +61,18 @@ def check_config(config: Any) -> Config:
         raise Invalid.field("config.config", "is no key of a config; bodies are told apart by it")
     if depth_exceeds(config, MAX_CONFIG_DEPTH):
         raise Invalid.field("config", f"must not nest more than {MAX_CONFIG_DEPTH} levels")
-    if len(dump(config).encode()) > MAX_CONFIG_BYTES:
-        raise ConfigTooLarge(limit=MAX_CONFIG_BYTES)
+    check_size(config, MAX_CONFIG_BYTES)
     return config
+
+
+def check_size(document: Any, limit: int) -> None:
+    """Refuse a document whose text is longer than `limit` bytes.
+
+    Raises:
+        DocumentTooLarge: it is.
+    """
+    if len(dump(document).encode()) > limit:
+        raise DocumentTooLarge(limit=limit)
 
 
 def depth_exceeds(value: Any, limit: int) -> bool:

@@ -6,13 +6,19 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, delete, select, update
+from sqlalchemy import Connection, bindparam, delete, select, update
 
 from config_service.domain import documents
 from config_service.store.sql import AnyRow, insert_new
 from config_service.store.tables import checkpoints, knowledge
 
 Entry = dict[str, Any]
+
+_CHANGE = update(knowledge).where(
+    knowledge.c.org_id == bindparam("of_org"),
+    knowledge.c.node_id == bindparam("of_node"),
+    knowledge.c.entry_id == bindparam("of_entry"),
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,23 +48,23 @@ def upsert(
         )
     )
     stored = {row.entry_id: row for row in rows}
-    created = updated = 0
+    created: list[Entry] = []
+    updated: list[Entry] = []
     for entry_id, entry in entries.items():
-        text = documents.dump(entry)
-        values = {"entry": text, "terms": _terms(entry), "updated_at": now}
+        values = {"entry": documents.dump(entry), "terms": _terms(entry), "updated_at": now}
         known = stored.get(entry_id)
         if known is None:
             key = {"org_id": org_id, "node_id": team_id, "entry_id": entry_id}
-            connection.execute(knowledge.insert().values(**key, **values, version=1, created_at=now))
-            created += 1
-        elif known.entry != text:
-            connection.execute(
-                update(knowledge)
-                .where(*_of(org_id, team_id), knowledge.c.entry_id == entry_id)
-                .values(**values, version=known.version + 1)
-            )
-            updated += 1
-    return Upserted(created=created, updated=updated, unchanged=len(entries) - created - updated)
+            created.append({**values, **key, "version": 1, "created_at": now})
+        elif known.entry != values["entry"]:
+            of = {"of_org": org_id, "of_node": team_id, "of_entry": entry_id}
+            updated.append({**values, **of, "version": known.version + 1})
+    if created:
+        connection.execute(knowledge.insert(), created)
+    if updated:
+        connection.execute(_CHANGE, updated)
+    same = len(entries) - len(created) - len(updated)
+    return Upserted(created=len(created), updated=len(updated), unchanged=same)
 
 
 def page(

@@ -120,15 +120,18 @@ def path_to(connection: Connection, org_id: str, node_id: str) -> Sequence[AnyRo
     return connection.execute(_PATH, {"org_id": org_id, "node_id": node_id}).all()
 
 
-def page(connection: Connection, org_id: str, *, after: str, limit: int) -> list[Node]:
-    """Up to `limit` nodes of the organisation whose id follows `after`, in the order of their ids."""
-    rows = connection.execute(
-        select(*_COLUMNS)
+def page(connection: Connection, org_id: str, *, after: str, limit: int) -> Sequence[AnyRow]:
+    """Up to `limit` nodes of the organisation whose id follows `after`, in the order of their ids.
+
+    Returns:
+        Rows with the attributes of `Node` but for the config, which may be large.
+    """
+    return connection.execute(
+        select(*(column for column in _COLUMNS if column is not nodes.c.config))
         .where(nodes.c.org_id == org_id, nodes.c.node_id > after)
         .order_by(nodes.c.node_id)
         .limit(limit)
-    )
-    return [_node(row) for row in rows]
+    ).all()
 
 
 def ensure_root(connection: Connection, org_id: str, *, by: str, now: datetime) -> bool:

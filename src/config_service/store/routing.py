@@ -45,12 +45,18 @@ def set_channels(connection: Connection, org_id: str, team_id: str, wanted: Sequ
     """
     team = {"of_org": org_id, "of_node": team_id}
     held = set(connection.execute(_HELD, team).scalars())
-    _take(connection, org_id, team_id, sorted(set(wanted) - held))
+    take_channels(connection, org_id, team_id, set(wanted) - held)
     if dropped := sorted(held - set(wanted)):
         connection.execute(_DROP, {**team, "dropped": dropped})
 
 
-def _take(connection: Connection, org_id: str, team_id: str, missing: list[str]) -> None:
+def take_channels(connection: Connection, org_id: str, team_id: str, wanted: Iterable[str]) -> None:
+    """Give a team channels that it does not have yet.
+
+    Raises:
+        ChannelTaken: one of them is another team's.
+    """
+    missing = sorted(wanted)
     for _ in range(_ATTEMPTS):
         if not missing:
             return

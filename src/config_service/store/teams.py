@@ -15,7 +15,7 @@ from config_service.errors import NodeIsNotATeam
 from config_service.store import configs
 from config_service.store.configs import Author
 from config_service.store.nodes import Node, change, ensure_root, find, insert, remove
-from config_service.store.routing import set_channels
+from config_service.store.routing import take_channels
 from servicekit.problems import Unavailable
 
 #: Under which name the control plane's writes appear in the history.
@@ -58,7 +58,7 @@ def put(connection: Connection, org_id: str, team_id: str, routing: Routing, *, 
         dedicated_service_url=routing.dedicated_service_url,
         granted_service_url=routing.dedicated_service_url,
     ):
-        set_channels(connection, org_id, team_id, routing.slack_channel_ids)
+        take_channels(connection, org_id, team_id, routing.slack_channel_ids)
         return Put(created_org=created_org, created_team=True, changed=True, version=1, config=config)
     # Somebody else made the team since we looked.
     node = find(connection, org_id, team_id, lock=True)

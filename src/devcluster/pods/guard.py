@@ -8,14 +8,10 @@ that were not reported ended.
 import contextlib
 import os
 import signal
-import struct
 import subprocess
 import sys
 from types import TracebackType
 from typing import IO, Self
-
-#: One message: a process group; negative when it has ended. Shorter than PIPE_BUF, so writers never mix.
-_MESSAGE = struct.Struct("=q")
 
 
 class Guard:
@@ -42,16 +38,17 @@ class Guard:
             self._pipe.close()
         self._process.wait()
 
-    def announce(self) -> None:
-        """Called in a new process, between fork and exec: it tells the guard of the group that it leads."""
+    @property
+    def ear(self) -> IO[bytes]:
+        """Where the leader of a new group writes its number as a line; so short that writers never mix."""
         assert self._pipe is not None
-        os.write(self._pipe.fileno(), _MESSAGE.pack(os.getpid()))
+        return self._pipe
 
     def forget(self, group: int) -> None:
         """The group has ended, and its number may soon be another's."""
         assert self._pipe is not None
         with contextlib.suppress(BrokenPipeError):
-            os.write(self._pipe.fileno(), _MESSAGE.pack(-group))
+            os.write(self._pipe.fileno(), f"-{group}\n".encode())
 
 
 def kill_group(group: int, number: int) -> None:
@@ -62,8 +59,8 @@ def kill_group(group: int, number: int) -> None:
 
 def _watch(pipe: IO[bytes]) -> None:
     groups: set[int] = set()
-    while message := pipe.read(_MESSAGE.size):
-        (group,) = _MESSAGE.unpack(message)
+    for line in pipe:
+        group = int(line)
         if group > 0:
             groups.add(group)
         else:

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import shutil
 import signal
 import sys
 from collections.abc import Mapping, Sequence
@@ -16,6 +17,11 @@ _SIGNAL_BASE = 128
 CANNOT_START = 128
 #: The system's own programs, after those next to the interpreter.
 _SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+
+#: Tells the guard of the new group, then becomes the program. A shell does so, because Python code between
+#: fork and exec can hang in a process with threads.
+_ANNOUNCE = ("/bin/sh", "-c", 'echo $$ >&0 && exec "$@" </dev/null', "sh")
 
 
 class CannotStart(Exception):
@@ -56,22 +62,24 @@ class LocalProcess:
         Raises:
             CannotStart: It is not there, or may not be run.
         """
+        program = shutil.which(words[0], path=environment["PATH"])
+        if program is None:
+            raise CannotStart(f'exec: "{words[0]}": executable file not found in $PATH')
         with log.open("ab") as output:
             try:
                 process = await asyncio.create_subprocess_exec(
-                    *words,
+                    *_ANNOUNCE,
+                    program,
+                    *words[1:],
                     env=environment,
                     cwd=directory,
-                    stdin=asyncio.subprocess.DEVNULL,
+                    stdin=guard.ear,
                     stdout=output,
                     stderr=output,
                     start_new_session=True,
-                    preexec_fn=guard.announce,
                 )
             except (OSError, ValueError) as error:
-                raise CannotStart(
-                    f'exec: "{words[0]}": {getattr(error, "strerror", None) or error}'
-                ) from error
+                raise CannotStart(f'exec: "{words[0]}": {error}') from error
         return cls(process, guard)
 
     async def wait(self) -> int:

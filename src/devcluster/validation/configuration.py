@@ -11,8 +11,8 @@ _MAX_DATA_BYTES = 1024 * 1024
 _KEY_LENGTH = 253
 _KEY = re.compile(r"[-._a-zA-Z0-9]+")
 _KEY_RULE = (
-    "a valid config key must consist of alphanumeric characters, '-', '_' or '.' (e.g. 'key.name',  or 'KEY_NAME',  "
-    "or 'key-name', regex used for validation is '[-._a-zA-Z0-9]+')"
+    "a valid config key must consist of alphanumeric characters, '-', '_' or '.' (e.g. 'key.name',  or "
+    "'KEY_NAME',  or 'key-name', regex used for validation is '[-._a-zA-Z0-9]+')"
 )
 _NEEDED_KEYS: Mapping[str, tuple[str, ...]] = {
     "kubernetes.io/basic-auth": ("username", "password"),

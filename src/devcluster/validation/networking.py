@@ -1,6 +1,7 @@
 """Services and NetworkPolicies."""
 
 import ipaddress
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -9,6 +10,7 @@ from devcluster.validation.names import check_labels, check_selector
 from devcluster.validation.report import Report
 
 _SERVICE_TYPES = ("ClusterIP", "ExternalName", "LoadBalancer", "NodePort")
+_PREFIX_LENGTH = re.compile(r"/[0-9]+$")
 _PROTOCOLS = ("SCTP", "TCP", "UDP")
 _CIDR_RULE = "must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)"
 
@@ -114,10 +116,11 @@ def _inside(part: Network, whole: Network) -> bool:
 
 def _network(report: Report, text: str, field: str) -> Network | None:
     try:
-        if "/" not in text or "." in text.partition("/")[2]:
-            raise ValueError(text)
-        network = ipaddress.ip_network(text, strict=False)
+        # A mask in dots, which Python would take, is no prefix length.
+        network = ipaddress.ip_network(text, strict=False) if _PREFIX_LENGTH.search(text) else None
     except ValueError:
+        network = None
+    if network is None:
         report.invalid(field, text, _CIDR_RULE)
         return None
     if ipaddress.ip_address(text.partition("/")[0]) != network.network_address:

@@ -12,6 +12,9 @@ from devcluster.validation.report import Report
 _ENV_NAME_RULE = (
     "a valid environment variable name must consist only of printable ASCII characters other than '='"
 )
+_SOURCE_RULE = (
+    "must specify one of: `fieldRef`, `resourceFieldRef`, `configMapKeyRef`, `secretKeyRef` or `fileKeyRef`"
+)
 _ENV_NAME = re.compile(r"[ -<>-~]+")
 _PORT_NAME = re.compile(r"(?=.*[a-z])[a-z0-9]([-a-z0-9]*[a-z0-9])?")
 _PORT_NAME_LENGTH = 15
@@ -37,9 +40,9 @@ def check_pod_update(report: Report, obj: Object, live: Object) -> None:
         report.forbidden(
             "spec",
             "pod updates may not change fields other than `spec.containers[*].image`,"
-            "`spec.initContainers[*].image`,`spec.activeDeadlineSeconds`,`spec.tolerations` (only additions to "
-            "existing tolerations),`spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it was "
-            "previously negative)",
+            "`spec.initContainers[*].image`,`spec.activeDeadlineSeconds`,`spec.tolerations` (only additions "
+            "to existing tolerations),`spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it "
+            "was previously negative)",
         )
 
 
@@ -159,8 +162,7 @@ def _check_env(report: Report, variables: Any, field: str) -> None:
         if source is None:
             continue
         if not source:
-            report.invalid(f"{here}.valueFrom", "", "must specify one of: `fieldRef`, `resourceFieldRef`, "
-                           "`configMapKeyRef`, `secretKeyRef` or `fileKeyRef`")  # fmt: skip
+            report.invalid(f"{here}.valueFrom", "", _SOURCE_RULE)
         elif variable.get("value"):
             report.invalid(f"{here}.valueFrom", "", "may not be specified when `value` is not empty")
         for reference in ("secretKeyRef", "configMapKeyRef"):
@@ -223,8 +225,8 @@ def _check_toleration(report: Report, toleration: Mapping[str, Any], field: str)
     if key:
         check_qualified_name(report, f"{field}.key", key)
     elif operator != "Exists":
-        report.invalid(f"{field}.operator", operator, "operator must be Exists when `key` is empty, which means "
-                       '"match all values and all keys"')  # fmt: skip
+        rule = 'operator must be Exists when `key` is empty, which means "match all values and all keys"'
+        report.invalid(f"{field}.operator", operator, rule)
     if operator == "Exists" and toleration.get("value"):
         report.invalid(
             f"{field}.operator", toleration["value"], "value must be empty when `operator` is 'Exists'"
@@ -232,8 +234,8 @@ def _check_toleration(report: Report, toleration: Mapping[str, Any], field: str)
     if operator not in {"Equal", "Exists", "Lt", "Gt"}:
         report.unsupported(f"{field}.operator", operator, ("Equal", "Exists"))
     if toleration.get("tolerationSeconds") is not None and toleration.get("effect") != "NoExecute":
-        report.invalid(f"{field}.effect", toleration.get("effect", ""), "effect must be 'NoExecute' when "
-                       "`tolerationSeconds` is set")  # fmt: skip
+        rule = "effect must be 'NoExecute' when `tolerationSeconds` is set"
+        report.invalid(f"{field}.effect", toleration.get("effect", ""), rule)
     report.one_of(f"{field}.effect", toleration.get("effect"), _TOLERATION_EFFECTS)
 
 

@@ -121,22 +121,18 @@ def check_limit_range(report: Report, obj: Object) -> None:
         limits, requests = item.get("default", {}), item.get("defaultRequest", {})
         least, most = item.get("min", {}), item.get("max", {})
         for name in sorted({*limits, *requests, *least, *most}):
-            _check_order(report, f"{field}.min[{name}]", least, most, name, "min value", "max value")
-            _check_order(report, f"{field}.defaultRequest[{name}]", requests, limits, name,
-                         "default request value", "default limit value")  # fmt: skip
-            _check_order(report, f"{field}.default[{name}]", limits, most, name, "default value", "max value")
+            bottom, top = ("min value", least.get(name)), ("max value", most.get(name))
+            limit = limits.get(name)
+            request = ("default request value", requests.get(name))
+            _check_order(report, f"{field}.min[{name}]", bottom, top)
+            _check_order(report, f"{field}.defaultRequest[{name}]", request, ("default limit value", limit))
+            _check_order(report, f"{field}.default[{name}]", ("default value", limit), top)
 
 
 def _check_order(
-    report: Report,
-    field: str,
-    low: Mapping[str, str],
-    high: Mapping[str, str],
-    name: str,
-    low_called: str,
-    high_called: str,
+    report: Report, field: str, low: tuple[str, str | None], high: tuple[str, str | None]
 ) -> None:
-    if name in low and name in high and quantity.parse(low[name]) > quantity.parse(high[name]):
-        report.invalid(
-            field, low[name], f"{low_called} {low[name]} is greater than {high_called} {high[name]}"
-        )
+    """Refuse a lower amount above the higher one; each comes with what it is called."""
+    (low_called, less), (high_called, more) = low, high
+    if less is not None and more is not None and quantity.parse(less) > quantity.parse(more):
+        report.invalid(field, less, f"{low_called} {less} is greater than {high_called} {more}")

@@ -72,7 +72,7 @@ class Stage:
 
     def quote(self, text: str) -> None:
         """A longer text, folded to the width of the terminal."""
-        self.console.print(Padding(Text(text), (0, 0, 0, 4)))
+        self.console.print(Padding(Text(text), (0, 0, 0, 4), expand=False))
 
 
 async def run_demo(*, once: bool, port: int | None, data_dir: Path | None) -> int:

@@ -1,11 +1,10 @@
 """A team's agent, shared or dedicated, reached directly or through the API server."""
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import httpx2
 
-from orchestrator.cluster.client import Cluster
 from orchestrator.domain.objects import Ref
 from orchestrator.errors import DependencyAway
 from servicekit.problems import Problem
@@ -23,6 +22,22 @@ class AgentFailed(Problem):
     status, code = 502, "agent_failed"
 
 
+class ServiceProxy(Protocol):
+    """The way through the API server to a Service, which works from outside the cluster too."""
+
+    async def through_service(
+        self,
+        service: Ref,
+        port: int,
+        path: str,
+        *,
+        body: Mapping[str, Any],
+        headers: Mapping[str, str],
+        timeout_s: float,
+    ) -> httpx2.Response:
+        """POST to a Service; the answer is the Service's, whatever its status."""
+
+
 class AgentClient:
     """Runs agents.
 
@@ -33,7 +48,7 @@ class AgentClient:
     """
 
     def __init__(
-        self, http: httpx2.AsyncClient, cluster: Cluster, *, access: Literal["direct", "proxy"]
+        self, http: httpx2.AsyncClient, cluster: ServiceProxy, *, access: Literal["direct", "proxy"]
     ) -> None:
         self._http = http
         self._cluster = cluster

@@ -63,13 +63,16 @@ class Cluster:
         """Close the connections."""
         await self._http.aclose()
 
-    async def apply(self, manifest: Manifest, *, force: bool, dry_run: bool = False) -> Applied:
+    async def apply(
+        self, manifest: Manifest, *, force: bool, dry_run: bool = False, manager: str = FIELD_MANAGER
+    ) -> Applied:
         """Server-side apply.
 
         Args:
             manifest: the object as wanted; its namespace decides where it goes.
             force: take fields that another manager owns; only for objects known to be ours.
             dry_run: everything but the keeping.
+            manager: whose the applied fields are then.
 
         Raises:
             Refused: the cluster will not take it.
@@ -77,7 +80,7 @@ class Cluster:
             Missing: its namespace does not exist.
             ClusterAway: no answer.
         """
-        params = {"fieldManager": FIELD_MANAGER, "force": "true" if force else "false"}
+        params = {"fieldManager": manager, "force": "true" if force else "false"}
         if dry_run:
             params["dryRun"] = "All"
         response = await self._send(
@@ -105,7 +108,7 @@ class Cluster:
         wanted = list(refs)
         return dict(zip(wanted, await together(self.get(ref) for ref in wanted), strict=True))
 
-    async def ensure_namespace(self, name: str) -> None:
+    async def ensure_namespace(self, name: str, *, dry_run: bool = False) -> None:
         """Have a namespace be there, where we may make one.
 
         Raises:
@@ -113,18 +116,24 @@ class Cluster:
         """
         if await self.get(Ref("Namespace", "", name)) is not None:
             return
+        namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
         try:
-            await self.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
+            await self.create(namespace, dry_run=dry_run)
         except Conflicted:
             return
 
-    async def create(self, manifest: Manifest) -> Manifest:
-        """Create an object that must not exist yet."""
+    async def create(self, manifest: Manifest, *, dry_run: bool = False) -> Manifest:
+        """Create an object that must not exist yet.
+
+        Raises:
+            Conflicted: it exists.
+            Refused: the cluster will not take it.
+        """
         ref = Ref.of(manifest)
         response = await self._send(
             "POST",
             KINDS[ref.kind].collection(ref.namespace),
-            params={"fieldManager": FIELD_MANAGER},
+            params={"fieldManager": FIELD_MANAGER} | ({"dryRun": "All"} if dry_run else {}),
             json=manifest,
         )
         body: Manifest = response.json()

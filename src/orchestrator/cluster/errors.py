@@ -6,7 +6,7 @@ from typing import Any
 import httpx2
 
 from orchestrator.domain.objects import Ref
-from orchestrator.errors import ClusterForbade, ClusterRefused, DependencyAway
+from orchestrator.errors import ClusterForbade, ClusterRefused, DependencyAway, ResourceOwnedByAnother
 
 #: A server-side apply of a field that the schema does not know, or of a wrong type, is answered 500 without a
 #: reason; it is a refusal all the same (recordings: unknown-fields, container-resources, quotas, secrets).
@@ -71,6 +71,11 @@ def refusal(ref: Ref, error: ClusterError) -> ClusterRefused | ClusterForbade:
     kind = ClusterForbade if isinstance(error, Refused) and error.status == forbidden else ClusterRefused
     errors = [{"field": cause, "message": error.message} for cause in error.causes if cause]
     return kind(kind=ref.kind, name=ref.name, message=error.message, errors=errors)
+
+
+def owned_by_another(ref: Ref) -> ResourceOwnedByAnother:
+    """A name that a team needs is taken, as a caller is told."""
+    return ResourceOwnedByAnother(kind=ref.kind, name=ref.name, namespace=ref.namespace)
 
 
 def _status_body(response: httpx2.Response) -> dict[str, Any]:

@@ -59,12 +59,16 @@ class Reconciler:
             self._queue.put_nowait(key)
 
     async def run(self) -> None:
-        """Work until cancelled; passes under way are then ended where they are, and their leases run out."""
-        async with asyncio.TaskGroup() as group:
-            group.create_task(self._look_for_due())
-            group.create_task(self._tidy())
-            for _ in range(self._workers):
-                group.create_task(self._work())
+        """Work until cancelled; passes under way are then ended where they are, and their leases handed back."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._look_for_due())
+                group.create_task(self._tidy())
+                for _ in range(self._workers):
+                    group.create_task(self._work())
+        finally:
+            with contextlib.suppress(DatabaseAway):
+                await self._team.hand_back()
 
     async def _work(self) -> None:
         while True:

@@ -6,15 +6,22 @@ from typing import Any
 
 from orchestrator.clients.config_service import ConfigService, TeamConfig
 from orchestrator.cluster.client import Cluster
-from orchestrator.cluster.errors import ClusterError, Conflicted, Missing, refusal
+from orchestrator.cluster.errors import ClusterError, Conflicted, Missing, owned_by_another, refusal
 from orchestrator.concurrency import together
 from orchestrator.domain.manifests import Platform, object_namespace, render_secret, service_url
-from orchestrator.domain.objects import Manifest, Ref, belongs_to, is_going, with_hash
+from orchestrator.domain.objects import (
+    FIELD_MANAGER,
+    Manifest,
+    Ref,
+    belongs_to,
+    is_going,
+    owns,
+    with_hash,
+)
 from orchestrator.domain.plan import Action, NotOurs, Plan, PlannedObject, plan
 from orchestrator.domain.rollout import is_available
 from orchestrator.domain.team import Mode, TeamKey
 from orchestrator.domain.wanted import wanted_objects
-from orchestrator.errors import ResourceOwnedByAnother
 from orchestrator.reconciler.journal import Journal
 from orchestrator.reconciler.outcome import NotYet, Outcome
 from orchestrator.reconciler.removal import Removal, holds
@@ -22,6 +29,8 @@ from orchestrator.store.teams import Routed, TeamRecord
 
 #: The credential that the team's own pods carry.
 RUNTIME_PURPOSE = "runtime"
+#: Owns a Deployment's replicas between us and the autoscaler.
+HANDOVER_MANAGER = "orchestrator-autoscaler-handover"
 #: How soon to look again at what the cluster is still busy with, in seconds.
 LOOK_AGAIN_S = 0.5
 
@@ -56,12 +65,13 @@ class Provisioner:
                 team = replace(team, routed=target)
             config = await self._prepare_config(team, target)
         async with journal.step("observe"):
-            planned = await self._plan(team, config)
+            planned, live = await self._plan(team, config)
         journal.result["resources"] = _resources(planned, journal.result)
         if planned.going:
             raise NotYet(holds(planned.going), look_again_s=LOOK_AGAIN_S)
-        objects = await self._apply(team, planned, journal)
-        deployment = next((obj for ref, obj in objects.items() if ref.kind == "Deployment"), None)
+        objects = live | await self._apply(team, planned, live, journal)
+        agent = Ref("Deployment", object_namespace(team.spec, team.names, self._platform), team.names.agent)
+        deployment = objects.get(agent) if target.mode == Mode.DEDICATED else None
         available = deployment is None or is_available(deployment)
         if (
             team.routed is not None
@@ -122,31 +132,47 @@ class Provisioner:
             dedicated_service_url=meanwhile.url,
         )
 
-    async def _plan(self, team: TeamRecord, config: TeamConfig) -> Plan:
+    async def _plan(self, team: TeamRecord, config: TeamConfig) -> tuple[Plan, dict[Ref, Manifest | None]]:
         wanted = wanted_objects(team.key, team.spec, team.names, self._platform)
         # Nothing of a team that no pass has touched is ours, and the names were looked up before they were kept;
         # should somebody have been faster, the apply without force says so.
         wanted_refs = {Ref.of(manifest) for manifest in wanted}
         live = {} if _untouched(team) else await self._cluster.get_many(wanted_refs | team.inventory)
         try:
-            return plan(team.key, wanted=wanted, live=live, live_tokens=config.live_tokens)
+            return plan(team.key, wanted=wanted, live=live, live_tokens=config.live_tokens), live
         except NotOurs as error:
-            raise ResourceOwnedByAnother.at(error.ref) from error
+            raise owned_by_another(error.ref) from error
 
-    async def _apply(self, team: TeamRecord, planned: Plan, journal: Journal) -> dict[Ref, Manifest]:
-        """The objects that were applied, and the Deployment as it is when it needed no change."""
-        applied: dict[Ref, Manifest] = {}
+    async def _apply(
+        self, team: TeamRecord, planned: Plan, live: Mapping[Ref, Manifest | None], journal: Journal
+    ) -> dict[Ref, Manifest | None]:
+        """The objects that were applied, as the cluster now has them."""
+        applied: dict[Ref, Manifest | None] = {}
         for wave in planned.waves():
+            for item in wave:
+                await self._hand_over_replicas(item, live.get(item.ref))
             objects = await together(
                 self._apply_one(team, item, planned.step_name(item), journal) for item in wave
             )
             applied |= {item.ref: obj for item, obj in zip(wave, objects, strict=True)}
-        for item in planned.objects:
-            if item.action is Action.UNCHANGED and item.ref.kind == "Deployment":
-                existing = await self._cluster.get(item.ref)
-                if existing is not None:
-                    applied[item.ref] = existing
         return applied
+
+    async def _hand_over_replicas(self, item: PlannedObject, live: Manifest | None) -> None:
+        """Before `replicas` is left to an autoscaler: have somebody else own it.
+
+        A field whose only manager drops it goes back to its default, and a running agent would shrink to one pod.
+        Source: https://kubernetes.io/docs/reference/using-api/server-side-apply/#transferring-ownership
+        """
+        if item.ref.kind != "Deployment" or live is None or "replicas" in (item.manifest or {})["spec"]:
+            return
+        if owns(live, FIELD_MANAGER, "spec", "replicas"):
+            replicas = {
+                "apiVersion": "apps/v1",
+                "kind": "Deployment",
+                "metadata": {"name": item.ref.name, "namespace": item.ref.namespace},
+                "spec": {"replicas": live["spec"]["replicas"]},
+            }
+            await self._cluster.apply(replicas, force=True, manager=HANDOVER_MANAGER)
 
     async def _apply_one(
         self, team: TeamRecord, item: PlannedObject, step: str, journal: Journal
@@ -186,7 +212,7 @@ class Provisioner:
         except Conflicted:
             existing = await self._cluster.get(item.ref)
             if existing is not None and not belongs_to(existing, team.key):
-                raise ResourceOwnedByAnother.at(item.ref) from None
+                raise owned_by_another(item.ref) from None
             return (await self._cluster.apply(manifest, force=True)).object
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from orchestrator.cluster.client import Cluster
 from orchestrator.cluster.errors import ClusterError, Conflicted, Missing, refusal
 from orchestrator.concurrency import together
-from orchestrator.domain.objects import Manifest
+from orchestrator.domain.objects import Manifest, Ref
 from orchestrator.domain.plan import WAVES, PlannedObject
 from orchestrator.reconciler.journal import Journal
 
@@ -29,13 +29,17 @@ class Removal:
                 continue
             async with journal.step("remove_" + ("namespace" if "Namespace" in kinds else _wave_name(wave))):
                 await together(self._delete(item) for item in wave)
-                seen = await together(self._cluster.get(item.ref, metadata_only=True) for item in wave)
+                seen = await together(self._what_is_left(item.ref) for item in wave)
             left += [
                 obj
                 for item, obj in zip(wave, seen, strict=True)
                 if obj is not None and obj["metadata"].get("uid") == item.uid
             ]
         return left
+
+    async def _what_is_left(self, ref: Ref) -> Manifest | None:
+        # Of a Secret nobody needs the value here; of a namespace the spec and the status say what holds it.
+        return await self._cluster.get(ref, metadata_only=ref.kind != "Namespace")
 
     async def _delete(self, item: PlannedObject) -> None:
         try:

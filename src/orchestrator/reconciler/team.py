@@ -31,8 +31,9 @@ from servicekit.problems import Problem, problem_body
 
 log = structlog.get_logger()
 
-#: How soon to look again at an agent that is not available yet, in seconds.
-NOT_READY_LOOK_S = 2.0
+#: How soon and how seldom to look again at an agent that is not available, in seconds.
+NOT_READY_LOOK_S = 1.0
+NOT_READY_SELDOM_S = 60.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,6 +110,15 @@ class TeamReconciler:
             renewal.cancel()
             await asyncio.gather(work, renewal, return_exceptions=True)
 
+    async def hand_back(self) -> None:
+        """Let others have what this process still holds; for when it stops.
+
+        Raises:
+            DatabaseAway: the leases run out by themselves.
+        """
+        async with self._database.unit_of_work() as connection:
+            await teams.release_leases(connection, holder=self._holder)
+
     async def _renew_lease(self, team: TeamRecord) -> None:
         """Give signs of life while a pass lasts; return when the claim was lost."""
         seconds = self._timing.lease.total_seconds()
@@ -173,8 +183,7 @@ class TeamReconciler:
         if team.state is TeamState.GONE:
             due_at = team.restore_until
         else:
-            pause = self._timing.resync_interval.total_seconds() * (0.9 + 0.2 * self._jitter())
-            due_at = self._clock() + (pause if outcome.ready else NOT_READY_LOOK_S)
+            due_at = self._clock() + self._pause_s(conditions, ready=outcome.ready)
         team = replace(
             team,
             observed_generation=team.generation,
@@ -188,6 +197,15 @@ class TeamReconciler:
             run = replace(run, status=status, ended_at=self._clock(), waiting_for=None)
         await self._write(team, run, journal, seen_generation=seen_generation)
         log.info("pass_done", team=str(team.key), generation=team.generation, ready=team.ready)
+
+    def _pause_s(self, conditions: tuple[Condition, ...], *, ready: bool) -> float:
+        """Until the next look: the resync, or sooner while the agent is not available, the seldomer the longer."""
+        resync = self._timing.resync_interval.total_seconds() * (0.9 + 0.2 * self._jitter())
+        if ready:
+            return resync
+        since = next(item for item in conditions if item.type is ConditionType.READY).last_transition_time
+        unready_s = self._clock() - since.timestamp()
+        return min(resync, NOT_READY_SELDOM_S, max(NOT_READY_LOOK_S, unready_s / 2))
 
     async def _report_waiting(
         self,

@@ -126,6 +126,12 @@ async def lease(
     return _record(row) if row is not None else None
 
 
+async def release_leases(connection: AsyncConnection, *, holder: str) -> None:
+    """Hand back what a process that stops still holds, so that others need not wait for it to run out."""
+    statement = teams.update().where(teams.c.lease_holder == holder)
+    await connection.execute(statement.values(lease_holder=None, lease_until=0))
+
+
 async def extend_lease(connection: AsyncConnection, team: TeamRecord, *, until: float) -> bool:
     """Keep a claim alive; `False` when it was lost."""
     statement = teams.update().where(_is(team.key), teams.c.fence == team.fence).values(lease_until=until)

@@ -4,14 +4,13 @@ import json
 from collections.abc import Callable
 
 from orchestrator.cluster.client import Cluster
-from orchestrator.cluster.errors import ClusterError, Missing, refusal
+from orchestrator.cluster.errors import ClusterError, Missing, owned_by_another, refusal
 from orchestrator.concurrency import together
 from orchestrator.domain.manifests import Platform
 from orchestrator.domain.objects import Manifest, Ref
 from orchestrator.domain.plan import Action, NotOurs, Plan, PlannedObject, plan
 from orchestrator.domain.team import TeamKey, TeamNames, TeamSpec
 from orchestrator.domain.wanted import wanted_objects
-from orchestrator.errors import ResourceOwnedByAnother
 from orchestrator.store.codec import dump_spec
 
 #: How long a shape that this cluster accepted need not be asked again, in seconds.
@@ -55,7 +54,7 @@ class Preflight:
         try:
             return plan(key, wanted=wanted, live=live, live_tokens=live_tokens)
         except NotOurs as error:
-            raise ResourceOwnedByAnother.at(error.ref) from error
+            raise owned_by_another(error.ref) from error
 
     async def check(self, spec: TeamSpec, planned: Plan) -> None:
         """Have the cluster say whether it would take every object of the plan.
@@ -93,12 +92,12 @@ class Preflight:
         try:
             # Whose the object is was looked up before, and nothing is kept: force only silences field conflicts.
             await self._cluster.apply(manifest, force=True, dry_run=True)
-        except Missing:
-            await self._cluster.ensure_namespace(self._platform.namespace)
+        except Missing as missing:
+            # The installation's namespace is made by the first apply, if we may; asking for that changes nothing.
             try:
-                await self._cluster.apply(manifest, force=True, dry_run=True)
-            except ClusterError as error:
-                return error
+                await self._cluster.ensure_namespace(self._platform.namespace, dry_run=True)
+            except ClusterError:
+                return missing
         except ClusterError as error:
             return error
         return None

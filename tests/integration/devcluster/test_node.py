@@ -121,7 +121,14 @@ async def test_programs_see_declared_variables_and_nothing_of_the_dev_cluster(
     await node_only.until("Pod", "env", is_in_phase("Succeeded"))
     variables = json.loads(await node_only.log("env"))
     assert variables["BOTH"] == "env:t0ken:$(UNKNOWN)"
-    assert set(variables) - {"PYTHONPATH", "LC_CTYPE"} == {"PATH", "HOME", "LANG", "TOKEN", "APP", "BOTH"}
+    assert set(variables) - {"PYTHONPATH", "LC_CTYPE", "PWD", "SHLVL", "_"} == {
+        "PATH",
+        "HOME",
+        "LANG",
+        "TOKEN",
+        "APP",
+        "BOTH",
+    }
     assert variables["PATH"].startswith(str(Path(sys.executable).parent))
 
 
@@ -305,9 +312,12 @@ asyncio.run(main())
         env={**os.environ, "PYTHONPATH": "src:."},
     )
     assert cluster.stdout is not None
-    pids = [int(word) for word in (await cluster.stdout.readline()).split()]
+    try:
+        async with asyncio.timeout(20):
+            pids = [int(word) for word in (await cluster.stdout.readline()).split()]
+    finally:
+        cluster.send_signal(signal.SIGKILL)
+        await cluster.wait()
     assert len(pids) == 2
-    cluster.send_signal(signal.SIGKILL)
-    await cluster.wait()
     for pid in pids:
         await until_ended(pid)

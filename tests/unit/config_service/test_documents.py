@@ -4,7 +4,7 @@ import pytest
 
 from config_service.domain.documents import (
     MAX_CONFIG_BYTES,
-    ConfigTooLarge,
+    DocumentTooLarge,
     check_config,
     parse,
     same,
@@ -56,9 +56,9 @@ def test_a_config_nests_32_levels_and_no_more():
 
 def test_a_config_has_a_largest_size():
     check_config({"a": "x" * (MAX_CONFIG_BYTES - 8)})
-    with pytest.raises(ConfigTooLarge):
+    with pytest.raises(DocumentTooLarge):
         check_config({"a": "x" * (MAX_CONFIG_BYTES - 7)})
-    with pytest.raises(ConfigTooLarge):
+    with pytest.raises(DocumentTooLarge):
         check_config({"a": "é" * (MAX_CONFIG_BYTES // 2)})
 
 
@@ -119,5 +119,5 @@ def test_copies_cannot_blow_a_config_up():
         {"op": "copy", "from": "", "path": "/copy"},
         {"op": "move", "from": "/copy", "path": "/again"},
     ]
-    with pytest.raises((Invalid, ConfigTooLarge)):
+    with pytest.raises((Invalid, DocumentTooLarge)):
         json_patch({"text": "x" * 1000}, doubling * 100)

@@ -1,17 +1,7 @@
-"""Alembic's environment: it runs on the connection that `config_service.store.migrate` opened."""
+"""Alembic's environment: it runs on the connection that was opened for it."""
 
 from alembic import context
 
-from config_service.store.migrate import VERSION_TABLE
-from config_service.store.tables import metadata
+from config_service.store.migrate import MIGRATIONS
 
-context.configure(
-    connection=context.config.attributes["connection"],
-    target_metadata=metadata,
-    version_table=VERSION_TABLE,
-    render_as_batch=True,
-    # The database may hold another program's tables: they are none of ours to compare or drop.
-    include_name=lambda name, kind, _parents: kind != "table" or name in metadata.tables,
-)
-with context.begin_transaction():
-    context.run_migrations()
+MIGRATIONS.run(context.config.attributes["connection"])
