@@ -19,7 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from tests.integration.orchestrator.world import ADMIN_TOKEN, World
 
 from config_service.runtime import create_app as create_config_service
-from config_service.store.migrate import upgrade as migrate_config_service
+from config_service.store.migrate import MIGRATIONS as CONFIG_MIGRATIONS
 from config_service.store.tables import metadata as config_tables
 from orchestrator.clients.config_service import ConfigService
 from orchestrator.cluster.client import Cluster
@@ -34,8 +34,8 @@ from orchestrator.store.tables import runs, teams
 from servicekit.database import Database
 from servicekit.errors import DatabaseAway
 
-#: What time brings about and no request: it comes at any moment and would shift the count.
-_HOUSEKEEPING = frozenset({"Reconciler._tidy"})
+#: What time and an orderly end bring about and no request: it comes at any moment and would shift the count.
+_HOUSEKEEPING = frozenset({"Reconciler._tidy", "TeamReconciler.hand_back"})
 _BEARER = "the-clusters-token"
 #: How often to look whether somebody waits for time to pass, in seconds.
 TICK_S = 0.01
@@ -242,7 +242,7 @@ class Installation:
             await MIGRATIONS.upgrade(database)
             config_database = Database(settings.config_database())
             stack.push_async_callback(config_database.close)
-            await migrate_config_service(config_database)
+            await CONFIG_MIGRATIONS.upgrade(config_database)
             config_app = create_config_service(
                 database=config_database,
                 admin_token=ADMIN_TOKEN,
@@ -353,9 +353,12 @@ def _client(app: Any, token: str) -> httpx2.AsyncClient:
 
 
 async def _end(*tasks: asyncio.Task[Any]) -> None:
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
+    pending = set(tasks)
+    while pending:
+        # More than once: what a program does on its way out hangs too when it is dead.
+        for task in pending:
+            task.cancel()
+        _, pending = await asyncio.wait(pending, timeout=TICK_S)
 
 
 Request = Callable[[World], Awaitable[httpx2.Response]]

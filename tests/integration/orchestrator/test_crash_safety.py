@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
-import asyncpg
 import httpx2
 import pytest
 import sqlalchemy as sa
@@ -86,6 +85,23 @@ SCENARIOS = {
     "dedicated to shared": Scenario(provision(deployment_mode="shared")),
     "deprovision": Scenario(deprovision()),
     "deprovision delete_config": Scenario(deprovision(delete_config=True)),
+}
+#: The other fields, each changed alone.
+OTHER_FIELDS: dict[str, dict[str, Any]] = {
+    "pipeline_time_zone": {"pipeline_time_zone": "Europe/Berlin"},
+    "protected": {"protected": True},
+    "restore_within": {"restore_within": "72h"},
+    "resources": {"dedicated": {"resources": {"requests": {"cpu": "300m"}}}},
+    "autoscaling": {"dedicated": {"autoscaling": {"min_replicas": 2, "max_replicas": 4}}},
+    "node_selector": {"dedicated": {"node_selector": {"disk": "ssd"}}},
+    "tolerations": {"dedicated": {"tolerations": [{"key": "gpu", "operator": "Exists"}]}},
+    "isolation": {"dedicated": {"isolation": "namespace"}},
+    "egress_cidrs": {"dedicated": {"egress_cidrs": ["10.0.0.0/8"]}},
+    "sla": {"dedicated": {"sla": "guaranteed"}},
+    "image": {"dedicated": {"image": "registry.test/agent:2"}},
+}
+EVERYTHING = SCENARIOS | {
+    f"change {name}": Scenario(provision(**fields)) for name, fields in OTHER_FIELDS.items()
 }
 MATRIX_FAULTS = (Fault.REFUSED, Fault.ANSWER_LOST, Fault.HANG, Fault.KILLED)
 
@@ -297,3 +313,30 @@ async def unlike_the_undisturbed(
 
 def report(wrong: Mapping[str, list[str]]) -> str:
     return "\n" + "\n".join("\n    ".join([cell, *unlike]) for cell, unlike in wrong.items())
+
+
+@pytest.mark.parametrize("name", EVERYTHING)
+@pytest.mark.parametrize(
+    "fault", [Fault.REFUSED, Fault.ANSWER_LOST, Fault.TWICE], ids=lambda fault: fault.value
+)
+async def test_every_step_fails_once_and_the_end_is_the_same(
+    tmp_path: Path, name: str, fault: Fault
+) -> None:
+    async with Stage.set_up(EVERYTHING[name], tmp_path) as stage:
+        wanted = await stage.play(Plan())
+        plan = Plan(EachOnce(fault))
+        found = await stage.play(plan)
+
+    assert len(plan.failed) > 10
+    assert list(differences(wanted, found)) == []
+
+
+@pytest.mark.parametrize("name", ["provision new dedicated", "change channels", "deprovision delete_config"])
+@pytest.mark.parametrize("fault", [Fault.ANSWER_LOST, Fault.KILLED], ids=lambda fault: fault.value)
+async def test_it_is_so_on_postgresql_too(
+    tmp_path: Path, postgresql_url: str, cells: Counter[str], name: str, fault: Fault
+) -> None:
+    async with Stage.set_up(SCENARIOS[name], tmp_path, postgresql_url) as stage:
+        wrong = await unlike_the_undisturbed(stage, fault, cells, f"{name} on PostgreSQL")
+
+    assert not wrong, report(wrong)
