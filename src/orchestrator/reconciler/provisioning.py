@@ -20,7 +20,7 @@ from orchestrator.domain.objects import (
 )
 from orchestrator.domain.plan import Action, NotOurs, Plan, PlannedObject, plan
 from orchestrator.domain.rollout import is_available
-from orchestrator.domain.team import Mode
+from orchestrator.domain.team import Mode, TeamKey
 from orchestrator.domain.wanted import wanted_objects
 from orchestrator.reconciler.journal import Journal
 from orchestrator.reconciler.outcome import NotYet, Outcome
@@ -60,6 +60,9 @@ class Provisioner:
         """
         target = self._target(team)
         async with journal.step("team_config"):
+            if not _untouched(team) and team.routed != target and await self._is_routed(team.key, target):
+                # A pass that told so ended before it could write it down: what is reached is not given up again.
+                team = replace(team, routed=target)
             config = await self._prepare_config(team, target)
         async with journal.step("observe"):
             planned, live = await self._plan(team, config)
@@ -107,6 +110,11 @@ class Provisioner:
         url = service_url(team.spec, team.names, self._platform) if mode is Mode.DEDICATED else None
         return Routed(mode=mode.value, url=url)
 
+    async def _is_routed(self, key: TeamKey, target: Routed) -> bool:
+        config = await self._config.get_team(key)
+        agent = (config.config.get("agent") if config is not None else None) or {}
+        return target == Routed(mode=agent.get("mode", ""), url=agent.get("dedicated_service_url"))
+
     async def _prepare_config(self, team: TeamRecord, target: Routed) -> TeamConfig:
         """Routing as it may be before the objects stand.
 
@@ -128,9 +136,8 @@ class Provisioner:
         wanted = wanted_objects(team.key, team.spec, team.names, self._platform)
         # Nothing of a team that no pass has touched is ours, and the names were looked up before they were kept;
         # should somebody have been faster, the apply without force says so.
-        untouched = team.observed_generation == 0 and team.failures == 0
         wanted_refs = {Ref.of(manifest) for manifest in wanted}
-        live = {} if untouched else await self._cluster.get_many(wanted_refs | team.inventory)
+        live = {} if _untouched(team) else await self._cluster.get_many(wanted_refs | team.inventory)
         try:
             return plan(team.key, wanted=wanted, live=live, live_tokens=config.live_tokens), live
         except NotOurs as error:
@@ -207,6 +214,11 @@ class Provisioner:
             if existing is not None and not belongs_to(existing, team.key):
                 raise owned_by_another(item.ref) from None
             return (await self._cluster.apply(manifest, force=True)).object
+
+
+def _untouched(team: TeamRecord) -> bool:
+    """Whether this is the first pass that ever began: what came of one that was cut off is written nowhere."""
+    return team.fence == 1
 
 
 def _resources(planned: Plan, earlier: Mapping[str, Any]) -> list[dict[str, str]]:
