@@ -11,9 +11,9 @@ from uuid import uuid4
 import asyncpg
 import pytest
 import pytest_asyncio
-from devcluster.server import DevCluster, DevClusterSettings
 from tests.integration.orchestrator.world import World
 
+from devcluster.server import DevCluster, DevClusterSettings
 from orchestrator.settings import Settings
 
 

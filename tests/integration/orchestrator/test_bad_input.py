@@ -28,7 +28,7 @@ BAD_IDS = {
     "a blank": "a b",
     "a colon": "a:b",
     "letters beyond ASCII": "équipe",
-    "digits beyond ASCII": "a١",
+    "digits beyond ASCII": "a\u0661",
     "a newline at the end": "a\n",
     "a NUL": "a\0b",
     "a lone surrogate": "a\ud800b",
@@ -63,11 +63,32 @@ REFUSED_SCHEDULES = [
 BAD_SCHEDULES = [
     *REFUSED_SCHEDULES,
     *("TZ=UTC @daily", "H(9-1) * * * *", "H(0-60) * * * *", "H/0 * * * *", "H(x) * * * *", "H H H H H H"),
-    *("0 2 * * *\0", "\ud800 2 * * *", "0 2 * * * # nightly", "@every -", "@every 1", "@H", "*" * 256, 5, True),
+    *(
+        "0 2 * * *\0",
+        "\ud800 2 * * *",
+        "0 2 * * * # nightly",
+        "@every -",
+        "@every 1",
+        "@H",
+        "*" * 256,
+        5,
+        True,
+    ),
     *(["0 2 * * *"], {"cron": "0 2 * * *"}),
 ]
 BAD_TIME_ZONES = [
-    *("Mars/Phobos", "Local", "local", "", "+02:00", "europe/paris", "UTC\n", "UTC\0", "../UTC", "/etc/passwd"),
+    *(
+        "Mars/Phobos",
+        "Local",
+        "local",
+        "",
+        "+02:00",
+        "europe/paris",
+        "UTC\n",
+        "UTC\0",
+        "../UTC",
+        "/etc/passwd",
+    ),
     *("\ud800", "A" * 300, 1, ["UTC"]),
 ]
 # What of `dedicated`, the field that is named, without `dedicated.` before it.
@@ -99,7 +120,10 @@ BAD_DEDICATED: list[tuple[Any, str]] = [
     ({"autoscaling": {"min_replicas": 1, "max_replicas": 2, "cpu_percent": 0}}, "autoscaling.cpu_percent"),
     ({"autoscaling": {"min_replicas": 1, "max_replicas": 2, "cpu_percent": 101}}, "autoscaling.cpu_percent"),
     ({"autoscaling": {"min_replicas": 1, "max_replicas": 2, "memory": 1}}, "autoscaling.memory"),
-    ({"autoscaling": {"min_replicas": 1, "max_replicas": 1}, "sla": "guaranteed"}, "autoscaling.max_replicas"),
+    (
+        {"autoscaling": {"min_replicas": 1, "max_replicas": 1}, "sla": "guaranteed"},
+        "autoscaling.max_replicas",
+    ),
     ({"autoscaling": True}, "autoscaling"),
     ({"node_selector": {"a b": "x"}}, "node_selector.a b"),
     ({"node_selector": {"": "x"}}, "node_selector."),
@@ -181,23 +205,26 @@ OTHERS: list[tuple[dict[str, Any], str]] = [
 ]
 
 
-async def kept(world: World) -> dict[str, int]:
-    """How many of each thing there are, anywhere."""
-    found: dict[str, int] = {}
+async def kept(world: World) -> set[str]:
+    """The tables that have rows, of both databases."""
+    found: set[str] = set()
     config = Database(world.settings.config_database())
     try:
         for database, schema in ((world.doors.database, tables), (config, config_tables)):
+            counts = [
+                sa.select(sa.func.count()).select_from(table).scalar_subquery().label(table.name)
+                for table in schema.metadata.sorted_tables
+            ]
             async with database.reading() as connection:
-                for table in schema.metadata.sorted_tables:
-                    count = sa.select(sa.func.count()).select_from(table)
-                    found[table.name] = (await connection.execute(count)).scalar_one()
+                row = (await connection.execute(sa.select(*counts))).mappings().one()
+            found |= {name for name, count in row.items() if count}
     finally:
         await config.close()
-    return found | {"objects": len(await world.objects())}
+    return found
 
 
 async def assert_nothing_kept(world: World) -> None:
-    assert {name for name, count in (await kept(world)).items() if count} == set()
+    assert await kept(world) == set()
 
 
 def problem_of(response: httpx2.Response, *statuses: int) -> dict[str, Any]:
@@ -211,10 +238,12 @@ def problem_of(response: httpx2.Response, *statuses: int) -> dict[str, Any]:
 
 async def send(world: World, path: str, body: Any, **headers: str) -> httpx2.Response:
     content = body if isinstance(body, bytes) else json.dumps(body).encode()
-    return await world.http.post(path, content=content, headers={"Content-Type": "application/json"} | headers)
+    return await world.http.post(
+        path, content=content, headers={"Content-Type": "application/json"} | headers
+    )
 
 
-async def assert_refused(world: World, field: str, path: str = PROVISION, **changes: Any) -> None:
+async def assert_refused(world: World, field: str, path: str = PROVISION, /, **changes: Any) -> None:
     """The seed's request, changed like this, is refused for this field and leaves nothing behind."""
     seed = SEED if path == PROVISION else {name: SEED[name] for name in ("org_id", "team_node_id")}
     body = {name: value for name, value in (seed | changes).items() if value is not ...}
@@ -254,9 +283,7 @@ async def test_a_wish_for_the_agent_that_cannot_be(shared_world: World, wanted: 
 
 
 @pytest.mark.parametrize(("changes", "field"), OTHERS, ids=lambda part: ascii(part)[:80])
-async def test_anything_else_that_is_wrong(
-    shared_world: World, changes: dict[str, Any], field: str
-) -> None:
+async def test_anything_else_that_is_wrong(shared_world: World, changes: dict[str, Any], field: str) -> None:
     await assert_refused(shared_world, field, **changes)
 
 
@@ -306,12 +333,16 @@ BROKEN_BODIES = {
     "bytes that are no UTF-8": SEED_TEXT.replace("extend", "extend\xff").encode("latin-1"),
     "UTF-16": SEED_TEXT.encode("utf-16"),
     "NaN": SEED_TEXT.replace('"dedicated"', '"dedicated", "dedicated": {"replicas": NaN}').encode(),
-    "Infinity": SEED_TEXT.replace('"dedicated"', '"dedicated", "dedicated": {"replicas": -Infinity}').encode(),
+    "Infinity": SEED_TEXT.replace(
+        '"dedicated"', '"dedicated", "dedicated": {"replicas": -Infinity}'
+    ).encode(),
     "a number of 5000 digits": (SEED_TEXT[:-1] + ', "dry_run": ' + "1" * 5000 + "}").encode(),
     "a float beyond all bounds": (SEED_TEXT[:-1] + ', "dry_run": 1e999}').encode(),
     "very deep lists": b"[" * 100_000,
     "very deep lists that end": b"[" * 100_000 + b"]" * 100_000,
-    "very deep objects": (SEED_TEXT[:-1] + ', "dedicated": ' + '{"a":' * 50_000 + "1" + "}" * 50_001).encode(),
+    "very deep objects": (
+        SEED_TEXT[:-1] + ', "dedicated": ' + '{"a":' * 50_000 + "1" + "}" * 50_001
+    ).encode(),
     "a field that is no text": (SEED_TEXT[:-1] + ', "\\ud800": 1}').encode(),
     "a field twice": (SEED_TEXT[:-1] + ', "org_id": "another"}').encode(),
     "a field twice inside": (SEED_TEXT[:-1] + ', "dedicated": {"replicas": 1, "replicas": 2}}').encode(),
@@ -339,7 +370,9 @@ async def test_a_field_given_twice_is_named(shared_world: World) -> None:
     assert "replicas" in problem["detail"]
 
 
-@pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", "application/xml", "nonsense"])
+@pytest.mark.parametrize(
+    "kind", ["text/plain", "application/x-www-form-urlencoded", "application/xml", "nonsense"]
+)
 async def test_a_body_of_another_kind(shared_world: World, kind: str) -> None:
     response = await send(shared_world, PROVISION, SEED, **{"Content-Type": kind})
 
@@ -356,7 +389,9 @@ async def test_a_body_that_is_too_large(shared_world: World, path: str) -> None:
 
 
 @pytest.mark.parametrize("path", [PROVISION, DEPROVISION])
-@pytest.mark.parametrize("prefer", ["wait=121", "wait=abc", "wait=-1", "wait=", "wait", "wait=1.5", "wait=99999"])
+@pytest.mark.parametrize(
+    "prefer", ["wait=121", "wait=abc", "wait=-1", "wait=", "wait", "wait=1.5", "wait=99999"]
+)
 async def test_a_wait_that_is_none(shared_world: World, path: str, prefer: str) -> None:
     body = SEED if path == PROVISION else {"org_id": "extend", "team_node_id": "platform-sre"}
 
@@ -385,3 +420,54 @@ async def test_two_different_idempotency_keys(shared_world: World) -> None:
     problem = problem_of(response)
     assert problem["errors"][0]["field"] == "idempotency_key"
     await assert_nothing_kept(shared_world)
+
+
+BAD_QUERIES = [
+    ("/api/v1/admin/teams?limit=0", "limit"),
+    ("/api/v1/admin/teams?limit=501", "limit"),
+    (f"/api/v1/admin/teams?limit={'9' * 5000}", "limit"),
+    ("/api/v1/admin/teams?mode=serverless", "mode"),
+    ("/api/v1/admin/teams?ready=perhaps", "ready"),
+    ("/api/v1/admin/teams?org_id=a%00b", "org_id"),
+    ("/api/v1/admin/teams?cursor=nonsense", "cursor"),
+    ("/api/v1/admin/teams?cursor=%00", "cursor"),
+    # [1], ["a", "b\u0000"], ["a", "\ud800"], {}, and an id that nobody can have.
+    *(
+        (f"/api/v1/admin/teams?cursor={cursor}", "cursor")
+        for cursor in ("WzFd", "WyJhIiwgImJcdTAwMDAiXQ==", "WyJhIiwgIlx1ZDgwMCJd", "e30=", "WyJhIiwgIi0iXQ==")
+    ),
+    ("/api/v1/admin/provision/runs?cursor=%00", "cursor"),
+    ("/api/v1/admin/provision/runs?cursor=x", "cursor"),
+    ("/api/v1/admin/provision/runs?status=done", "status"),
+    ("/api/v1/admin/provision/runs?team_node_id=-", "team_node_id"),
+    ("/api/v1/admin/teams/a%00/b", "org"),
+    ("/api/v1/admin/teams/a/b%0a", "team"),
+    (f"/api/v1/admin/teams/{'a' * 64}/b/manifests", "org"),
+]
+
+
+@pytest.mark.parametrize(("address", "field"), BAD_QUERIES, ids=lambda part: part[:60])
+async def test_a_question_that_makes_no_sense(shared_world: World, address: str, field: str) -> None:
+    problem = problem_of(await shared_world.http.get(address))
+
+    assert problem["errors"][0]["field"] == field
+
+
+@pytest.mark.parametrize("run_id", ["x", "%00", "a" * 36, "0" * 5000, "%f0%9f%a6%8a", "..", "%27%20OR%201=1"])
+async def test_a_run_that_nobody_has_heard_of(shared_world: World, run_id: str) -> None:
+    for tail in ("", "/events"):
+        problem_of(await shared_world.http.get(f"/api/v1/admin/provision/runs/{run_id}{tail}"), 404)
+
+
+@pytest.mark.parametrize("token", ["\xe9", "a\xffb", "extend.platform-sre.\xe9", "a b", "\x7f", "x" * 60_000])
+async def test_a_token_that_no_header_should_hold(shared_world: World, token: str) -> None:
+    async with shared_world.caller(None) as caller:
+        for address in ("/api/v1/admin/teams", "/api/v1/teams/me"):
+            value = f"Bearer {token}".encode("latin-1")
+            problem_of(await caller.get(address, headers=[(b"Authorization", value)]), 401)
+
+
+async def test_none_of_it_made_an_object(shared_world: World) -> None:
+    """The last of this module: whatever was refused before has left the cluster as it was."""
+    await assert_nothing_kept(shared_world)
+    assert await shared_world.objects() == {}
