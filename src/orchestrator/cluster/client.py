@@ -63,13 +63,16 @@ class Cluster:
         """Close the connections."""
         await self._http.aclose()
 
-    async def apply(self, manifest: Manifest, *, force: bool, dry_run: bool = False) -> Applied:
+    async def apply(
+        self, manifest: Manifest, *, force: bool, dry_run: bool = False, manager: str = FIELD_MANAGER
+    ) -> Applied:
         """Server-side apply.
 
         Args:
             manifest: the object as wanted; its namespace decides where it goes.
             force: take fields that another manager owns; only for objects known to be ours.
             dry_run: everything but the keeping.
+            manager: who owns the fields from then on.
 
         Raises:
             Refused: the cluster will not take it.
@@ -77,7 +80,7 @@ class Cluster:
             Missing: its namespace does not exist.
             ClusterAway: no answer.
         """
-        params = {"fieldManager": FIELD_MANAGER, "force": "true" if force else "false"}
+        params = {"fieldManager": manager, "force": "true" if force else "false"}
         if dry_run:
             params["dryRun"] = "All"
         response = await self._send(

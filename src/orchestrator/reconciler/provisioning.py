@@ -11,7 +11,7 @@ from orchestrator.concurrency import together
 from orchestrator.domain.manifests import Platform, object_namespace, render_secret, service_url
 from orchestrator.domain.objects import Manifest, Ref, belongs_to, is_going, with_hash
 from orchestrator.domain.plan import Action, NotOurs, Plan, PlannedObject, plan
-from orchestrator.domain.rollout import is_available
+from orchestrator.domain.rollout import is_available, replicas_to_hand_over
 from orchestrator.domain.team import Mode
 from orchestrator.domain.wanted import wanted_objects
 from orchestrator.errors import ResourceOwnedByAnother
@@ -22,6 +22,8 @@ from orchestrator.store.teams import Routed, TeamRecord
 
 #: The credential that the team's own pods carry.
 RUNTIME_PURPOSE = "runtime"
+#: Who owns a Deployment's replicas from when they are no longer ours until the autoscaler first changes them.
+REPLICAS_MANAGER = "orchestrator-replicas"
 #: How soon to look again at what the cluster is still busy with, in seconds.
 LOOK_AGAIN_S = 0.5
 
@@ -168,6 +170,7 @@ class Provisioner:
     async def _applied(self, team: TeamRecord, item: PlannedObject, manifest: Manifest) -> Manifest:
         """Apply: with force what is known to be ours, without it what should not exist yet."""
         if item.action is Action.UPDATE:
+            await self._hand_over_replicas(item.ref, manifest)
             return (await self._cluster.apply(manifest, force=True)).object
         try:
             return (await self._cluster.apply(manifest, force=False)).object
@@ -181,6 +184,20 @@ class Provisioner:
             if existing is not None and not belongs_to(existing, team.key):
                 raise ResourceOwnedByAnother.at(item.ref) from None
             return (await self._cluster.apply(manifest, force=True)).object
+
+    async def _hand_over_replicas(self, ref: Ref, manifest: Manifest) -> None:
+        """Leave a Deployment's replicas to its autoscaler without going through one replica."""
+        if ref.kind != "Deployment" or "replicas" in manifest["spec"]:
+            return
+        live = await self._cluster.get(ref)
+        part = None if live is None else replicas_to_hand_over(manifest, live)
+        if part is None:
+            return
+        try:
+            await self._cluster.apply(part, force=False, manager=REPLICAS_MANAGER)
+        except Conflicted:
+            # Somebody else owns them meanwhile: just what is wanted.
+            return
 
 
 def _resources(planned: Plan, earlier: Mapping[str, Any]) -> list[dict[str, str]]:
