@@ -90,7 +90,7 @@ class Cluster:
             manifest: the object as wanted; its namespace decides where it goes.
             force: take fields that another manager owns; only for objects known to be ours.
             dry_run: everything but the keeping.
-            manager: whose the applied fields are then.
+            manager: who owns the fields from then on.
 
         Raises:
             Refused: the cluster will not take it.

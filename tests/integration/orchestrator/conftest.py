@@ -1,13 +1,16 @@
 """The whole control plane over HTTP, against the dev cluster's API server and a real database."""
 
 import asyncio
+import contextlib
 import threading
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Self
 from uuid import uuid4
 
+import asyncpg
 import pytest
+import pytest_asyncio
 from tests.integration.orchestrator.world import World
 
 from devcluster.server import DevCluster, DevClusterSettings
@@ -78,4 +81,56 @@ def settings(database_url: str, kubeconfig: Path, tmp_path: Path) -> Settings:
 async def world(settings: Settings) -> AsyncIterator[World]:
     """A control plane that runs, and everything around it that a test may look at."""
     async with World.start(settings) as world:
+        yield world
+
+
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def shared_settings(
+    request: pytest.FixtureRequest, kubeconfig: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Settings]:
+    """Settings of a control plane that a whole module shares, on both databases."""
+    folder = tmp_path_factory.mktemp("shared")
+    with contextlib.ExitStack() as stack:
+        url = f"sqlite:///{folder}/test.db"
+        if request.param == "postgresql":
+            uri: str = request.getfixturevalue("postgresql_uri")
+            url = stack.enter_context(_fresh_database(uri))
+        yield Settings(
+            database_url=url,
+            data_dir=folder,
+            kubeconfig=str(kubeconfig),
+            namespace=f"t-{uuid4().hex[:12]}",
+            auto_migrate=True,
+            lease="1s",
+            call_timeout="5s",
+            shared_agent_url="http://shared-agent.test:8000",
+        )
+
+
+@contextlib.contextmanager
+def _fresh_database(uri: str) -> Iterator[str]:
+    name = f"test_{uuid4().hex}"
+
+    def execute(statement: str) -> None:
+        async def connected() -> None:
+            admin = await asyncpg.connect(uri)
+            try:
+                await admin.execute(statement)
+            finally:
+                await admin.close()
+
+        asyncio.run(connected())
+
+    execute(f"CREATE DATABASE {name}")
+    yield uri.replace("/postgres?", f"/{name}?")
+    execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def shared_world(shared_settings: Settings) -> AsyncIterator[World]:
+    """A control plane that a whole module shares: for tests that look at teams of their own, or change nothing.
+
+    Such a module runs on one event loop: `pytestmark = pytest.mark.asyncio(loop_scope="module")`.
+    """
+    async with World.start(shared_settings) as world:
         yield world

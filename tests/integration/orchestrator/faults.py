@@ -13,14 +13,14 @@ from typing import Any, Self
 
 import httpx2
 import sqlalchemy as sa
-from devcluster.api import create_app as create_api_server
-from devcluster.registry import Registry
 from sqlalchemy.ext.asyncio import AsyncConnection
 from tests.integration.orchestrator.world import ADMIN_TOKEN, World
 
 from config_service.runtime import create_app as create_config_service
 from config_service.store.migrate import MIGRATIONS as CONFIG_MIGRATIONS
 from config_service.store.tables import metadata as config_tables
+from devcluster.api import create_app as create_api_server
+from devcluster.registry import Registry
 from orchestrator.clients.config_service import ConfigService
 from orchestrator.cluster.client import Cluster
 from orchestrator.domain.rollout import is_available
@@ -74,7 +74,7 @@ class Plan:
     async def begin(self, name: str) -> Fault | None:
         """Count an operation; raises and returns nothing once the process was killed."""
         await self.must_live()
-        if name.split()[-1] in _HOUSEKEEPING:
+        if name.rsplit(maxsplit=1)[-1] in _HOUSEKEEPING:
             return None
         self.names.append(name)
         fault = self._fault_of(name)
@@ -263,9 +263,7 @@ class Installation:
 
     def _with_cluster(self, registry: Registry) -> Doors:
         # In this process: thousands of calls, of which each would cost several times as much over a socket.
-        api_server = create_api_server(
-            registry, tokens={_BEARER: "admin"}, pod_logs=None, service_proxy=None
-        )
+        api_server = create_api_server(registry, tokens={_BEARER: "admin"}, pod_logs=None, service_proxy=None)
         return replace(self._calm, cluster=Cluster(_client(api_server, _BEARER)))
 
     async def moment(self) -> Moment:

@@ -7,11 +7,11 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from tests.integration.orchestrator.world import World
 
 from orchestrator.domain.objects import Manifest, Ref
 from orchestrator.reconciler.drift import WATCHED_KINDS, Index
 from orchestrator.settings import Settings
-from tests.integration.orchestrator.world import World
 
 AGENT = "agent-dedicated-extend-platform-sre"
 #: Everything a team may have at once in the installation's namespace.
@@ -23,13 +23,15 @@ WHOLE: dict[str, Any] = {
 @pytest.fixture
 async def watching(settings: Settings) -> AsyncIterator[World]:
     """A control plane with its drift watch; the resync is too far away to be what mends anything."""
-    async with World.start(settings.model_copy(update={"resync_interval": timedelta(hours=1)}), drift=True) as world:
+    async with World.start(
+        settings.model_copy(update={"resync_interval": timedelta(hours=1)}), drift=True
+    ) as world:
         yield world
 
 
 async def until(what: str, condition: Any) -> None:
     """Wait for something that another task brings about."""
-    async with asyncio.timeout(15):
+    async with asyncio.timeout(15):  # what is waited for happens in another program
         while not await condition():
             await asyncio.sleep(0.02)
     assert what
@@ -84,7 +86,10 @@ async def test_a_removed_label_of_ours_is_put_back(watching: World) -> None:
 
     async def back() -> bool:
         service = await watching.get("Service", AGENT)
-        return service is not None and service["metadata"]["labels"]["app.kubernetes.io/part-of"] == "incidentfox"
+        return (
+            service is not None
+            and service["metadata"]["labels"]["app.kubernetes.io/part-of"] == "incidentfox"
+        )
 
     await until("the label is back", back)
 

@@ -36,7 +36,11 @@ class World:
     @classmethod
     @contextlib.asynccontextmanager
     async def start(
-        cls, settings: Settings, *, doors_of: Callable[[Doors], Doors] = lambda doors: doors, drift: bool = False
+        cls,
+        settings: Settings,
+        *,
+        doors_of: Callable[[Doors], Doors] = lambda doors: doors,
+        drift: bool = False,
     ) -> AsyncIterator[Self]:
         """Start it; the end stops it as a process does that is told to.
 
