@@ -27,12 +27,13 @@ from orchestrator.domain.objects import (
 from orchestrator.domain.team import TeamKey, TeamNames, TeamSpec
 from orchestrator.domain.wanted import possible_refs
 from orchestrator.errors import TeamProtected
-from orchestrator.store import claims, runs, teams
+from orchestrator.store import claims, teams
 from orchestrator.store.runs import RunKind, RunRecord, RunStatus
 from orchestrator.store.signals import Signals
 from orchestrator.store.teams import Leaving, TeamRecord, TeamState
 from orchestrator.usecases.caller import Caller
-from orchestrator.usecases.provision import ATTEMPTS, TooBusy, earlier_run
+from orchestrator.usecases.provision import ATTEMPTS, TooBusy
+from orchestrator.usecases.recording import earlier_run, record_run
 from servicekit.database import Database
 from servicekit.problems import NotFound
 
@@ -210,17 +211,13 @@ class Deprovisioning:
                 await teams.insert(connection, team)
             elif not await teams.change_wanted(connection, team, seen_generation=before.generation):
                 return None
-            superseded = await runs.supersede(connection, request.key, now=now)
-            await runs.insert(connection, run)
-            if request.idempotency_key is not None:
-                await runs.remember_key(
-                    connection,
-                    caller=caller.name,
-                    key=request.idempotency_key,
-                    fingerprint=request.fingerprint(),
-                    run_id=run.id,
-                    now=now,
-                )
+            superseded = await record_run(
+                connection,
+                run,
+                caller=caller,
+                key=request.idempotency_key,
+                fingerprint=request.fingerprint(),
+            )
         for run_id in superseded:
             self._signals.run_moved(run_id)
         return run

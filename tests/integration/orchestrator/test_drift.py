@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from datetime import timedelta
 from typing import Any
 
@@ -29,22 +29,19 @@ async def watching(settings: Settings) -> AsyncIterator[World]:
         yield world
 
 
-async def until(what: str, condition: Any) -> None:
-    """Wait for something that another task brings about."""
-    async with asyncio.timeout(15):  # what is waited for happens in another program
-        while not await condition():
-            await asyncio.sleep(0.02)
-    assert what
-
-
-async def indexed(world: World) -> None:
-    """The index knows every object of the team, so that a change to one is news."""
-    objects = await world.objects()
-
-    async def known() -> bool:
-        return len(world.plane.drift.index) >= len(objects)
-
-    await until("every object is indexed", known)
+async def seen(world: World, kind: str, condition: Callable[[Manifest], bool]) -> None:
+    """Return when an object of a kind, as the cluster tells of it, is as it should be."""
+    labels = {"app.kubernetes.io/managed-by": "orchestrator"}
+    async with asyncio.timeout(15):
+        listed = await world.cluster.list_versioned(kind, namespace=world.namespace, labels=labels)
+        if any(map(condition, listed.objects)):
+            return
+        events = world.cluster.watch(
+            kind, namespace=world.namespace, labels=labels, version=listed.version, quiet_s=15, watch_s=15
+        )
+        async for event, obj in events:
+            if event in {"ADDED", "MODIFIED"} and condition(obj):
+                return
 
 
 @pytest.mark.parametrize(
@@ -52,51 +49,39 @@ async def indexed(world: World) -> None:
 )
 async def test_a_deleted_object_comes_back(watching: World, kind: str) -> None:
     await watching.provision(**WHOLE)
-    await indexed(watching)
     ref, obj = next((ref, obj) for ref, obj in (await watching.objects()).items() if ref.kind == kind)
 
     await watching.cluster._send("DELETE", path_of(ref))
 
-    async def back() -> bool:
-        now = await watching.cluster.get(ref)
-        return now is not None and now["metadata"]["uid"] != obj["metadata"]["uid"]
+    def is_back(now: Manifest) -> bool:
+        return now["metadata"]["name"] == ref.name and now["metadata"]["uid"] != obj["metadata"]["uid"]
 
-    await until(f"{kind} is back", back)
+    await seen(watching, kind, is_back)
 
 
 async def test_a_changed_field_of_ours_is_put_back(watching: World) -> None:
     await watching.provision()
-    await indexed(watching)
 
     await by_hand(watching, Ref("Deployment", watching.namespace, AGENT), {"spec": {"replicas": 7}})
 
-    async def back() -> bool:
-        deployment = await watching.get("Deployment", AGENT)
-        return deployment is not None and deployment["spec"]["replicas"] == 1
-
-    await until("replicas are back", back)
+    await seen(watching, "Deployment", lambda obj: obj["spec"]["replicas"] == 1)
 
 
 async def test_a_removed_label_of_ours_is_put_back(watching: World) -> None:
     await watching.provision()
-    await indexed(watching)
 
     labels = {"metadata": {"labels": {"app.kubernetes.io/part-of": "somebody-elses"}}}
     await by_hand(watching, Ref("Service", watching.namespace, AGENT), labels)
 
-    async def back() -> bool:
-        service = await watching.get("Service", AGENT)
-        return (
-            service is not None
-            and service["metadata"]["labels"]["app.kubernetes.io/part-of"] == "incidentfox"
-        )
-
-    await until("the label is back", back)
+    await seen(
+        watching,
+        "Service",
+        lambda obj: obj["metadata"]["labels"]["app.kubernetes.io/part-of"] == "incidentfox",
+    )
 
 
 async def test_fields_of_others_are_left_alone(watching: World) -> None:
     await watching.provision(**WHOLE)
-    await indexed(watching)
 
     patch = {"metadata": {"annotations": {"example.com/note": "keep"}}, "spec": {"replicas": 3}}
     await by_hand(watching, Ref("Deployment", watching.namespace, AGENT), patch)
@@ -111,15 +96,13 @@ async def test_fields_of_others_are_left_alone(watching: World) -> None:
 
 async def test_an_agent_that_becomes_available_is_noticed_at_once(watching: World) -> None:
     await watching.provision()
-    await indexed(watching)
+
+    woken = asyncio.Event()
+    watching.plane.services.signals.on_team(lambda _key: woken.set())
 
     await watching.make_available(AGENT)
 
-    async def ready() -> bool:
-        team = (await watching.http.get("/api/v1/admin/teams/extend/platform-sre")).json()
-        return {item["type"]: item["status"] for item in team["conditions"]}["Ready"] == "True"
-
-    await until("the team is ready", ready)
+    await asyncio.wait_for(woken.wait(), 15)
 
 
 async def test_turning_autoscaling_on_keeps_the_replicas_that_run(watching: World) -> None:
