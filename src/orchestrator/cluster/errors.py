@@ -70,8 +70,9 @@ def error_of_status(
     if not message and response is not None:
         message = response.text[:500] or response.reason_phrase
     details = body.get("details") or {}
-    causes = tuple(str(cause.get("field", "")) for cause in details.get("causes", ()))
-    terminating = any(cause.get("reason") == "NamespaceTerminating" for cause in details.get("causes", ()))
+    stated = details.get("causes") or ()
+    causes = tuple(str(cause.get("field", "")) for cause in stated)
+    terminating = any(cause.get("reason") == "NamespaceTerminating" for cause in stated)
     if status in _AWAY or terminating or (status >= 500 and not message.startswith(_TYPED_REFUSALS)):  # noqa: PLR2004 - server errors
         return ClusterAway(
             f"{status} {message}", retry_after_s=_retry_after(response) if response is not None else None
@@ -103,4 +104,4 @@ def _status_body(response: httpx2.Response) -> dict[str, Any]:
 
 def _retry_after(response: httpx2.Response) -> float | None:
     value = response.headers.get("Retry-After", "")
-    return float(value) if value.isdigit() else None
+    return float(value) if value.isdecimal() else None
