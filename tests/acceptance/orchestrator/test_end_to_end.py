@@ -79,9 +79,7 @@ async def test_a_team_learns_from_slack_answers_and_leaves_nothing(programs: Pro
     assert left.json()["status"] == "succeeded", left.text
     await eventually(lambda: nothing_is_left(cluster), "the team's pods are gone")
     assert processes_of_pods(programs) == []
-    gone = await programs.post(
-        "/agents/run", org_id="extend", team_node_id="platform-sre", message=question
-    )
+    gone = await programs.post("/agents/run", org_id="extend", team_node_id="platform-sre", message=question)
     assert gone.status_code == 404
     await cluster.close()
 

@@ -79,7 +79,9 @@ class Killer:
             await self._kill()
             return Response(status_code=502)
         url = f"{self._server}{request.url.path.lstrip('/')}?{request.url.query}"
-        headers = {name: value for name, value in request.headers.items() if name not in {"host", "content-length"}}
+        headers = {
+            name: value for name, value in request.headers.items() if name not in {"host", "content-length"}
+        }
         answer = await self._http.request(request.method, url, content=body, headers=headers)
         if target:
             await self._kill()
@@ -142,7 +144,9 @@ async def what_stands(programs: Programs, team: str) -> dict[str, Any]:
         "/api/v1/internal/routing/lookup", json={"slack_channel_id": team.upper().replace("-", "")}
     )
     return {
-        "objects": sorted(f"{obj['kind']} {obj['metadata']['name']}".replace(team, "TEAM") for obj in objects),
+        "objects": sorted(
+            f"{obj['kind']} {obj['metadata']['name']}".replace(team, "TEAM") for obj in objects
+        ),
         "known": config.is_success,
         "tokens": sorted(token["purpose"] for token in tokens),
         "credentials": [await purpose_of(programs, secret) for secret in secrets],

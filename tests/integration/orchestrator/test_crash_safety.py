@@ -33,7 +33,6 @@ from orchestrator.domain.team import TeamKey
 from orchestrator.store import claims, tables, teams
 from orchestrator.store.teams import TokenState
 
-AGENT = "agent-dedicated-extend-platform-sre"
 TEAM = TeamKey("extend", "platform-sre")
 #: A cell that takes longer is stuck, in seconds.
 PATIENCE_S = 20
@@ -101,7 +100,8 @@ OTHER_FIELDS: dict[str, dict[str, Any]] = {
     "image": {"dedicated": {"image": "registry.test/agent:2"}},
 }
 EVERYTHING = SCENARIOS | {
-    f"change {name}": Scenario(provision(**fields)) for name, fields in OTHER_FIELDS.items()
+    f"change {name}": Scenario(provision(**fields), pods_run=name == "isolation")
+    for name, fields in OTHER_FIELDS.items()
 }
 MATRIX_FAULTS = (Fault.REFUSED, Fault.ANSWER_LOST, Fault.HANG, Fault.KILLED)
 
@@ -159,9 +159,7 @@ async def live_through(
     raise AssertionError(message)
 
 
-async def _answer(
-    installation: Installation, world: World, plan: Plan, ask: Ask
-) -> httpx2.Response | None:
+async def _answer(installation: Installation, world: World, plan: Plan, ask: Ask) -> httpx2.Response | None:
     """The answer of one process; `None` when it died before that."""
     for _ in range(REPEATS):
         answer = await asked(world, plan, ask)
@@ -188,7 +186,7 @@ async def _token_is_owed(installation: Installation) -> bool:
 async def _pods(installation: Installation, *, run: bool) -> AsyncIterator[None]:
     """Somebody who makes the team's Deployment available as soon as it stands."""
 
-    task = asyncio.create_task(installation.run_pods_of(AGENT)) if run else None
+    task = asyncio.create_task(installation.run_pods()) if run else None
     try:
         yield
     finally:
@@ -220,18 +218,18 @@ async def _lasting(world: World, obj: Mapping[str, Any]) -> dict[str, Any]:
     """An object without what differs from one time to the next; of a Secret, whether its credential is good."""
     metadata = obj["metadata"]
     annotations = dict(metadata.get("annotations") or {})
-    kept: dict[str, Any] = {
-        name: obj[name] for name in obj if name not in {"metadata", "status", "data"}
-    } | {"labels": metadata.get("labels"), "annotations": annotations, "is going": "deletionTimestamp" in metadata}
+    kept: dict[str, Any] = {name: obj[name] for name in obj if name not in {"metadata", "status", "data"}} | {
+        "labels": metadata.get("labels"),
+        "annotations": annotations,
+        "is going": "deletionTimestamp" in metadata,
+    }
     if obj["kind"] == "Service":
         # Given out by the cluster, also to a dry run.
         kept["spec"] = {name: kept["spec"][name] for name in kept["spec"] if not name.startswith("clusterIP")}
     if obj["kind"] == "Secret":
         annotations.pop(MANIFEST_HASH_ANNOTATION)
         me = (await world.who(base64.b64decode(obj["data"]["token"]).decode())).json()
-        kept["credential"] = {
-            name: me.get(name) for name in ("kind", "org_id", "team_node_id", "purpose")
-        }
+        kept["credential"] = {name: me.get(name) for name in ("kind", "org_id", "team_node_id", "purpose")}
         kept["names its credential"] = annotations.pop(TOKEN_ID_ANNOTATION) == me.get("token_id")
     return kept
 
@@ -245,11 +243,7 @@ async def _records(installation: Installation) -> dict[str, Any]:
     async with installation.doors.database.reading() as connection:
         team = await teams.get(connection, TEAM)
         owners = await claims.channel_owners(connection, ["C12345", "C777"])
-        rows = (
-            await connection.execute(
-                _RUNS
-            )
-        ).all()
+        rows = (await connection.execute(_RUNS)).all()
     assert team is not None
     return {
         "runs": [tuple(row) for row in rows],
@@ -266,7 +260,9 @@ async def _records(installation: Installation) -> dict[str, Any]:
             "token": team.token_state,
             "failures": team.failures,
             "to be looked at again": team.due_at is not None,
-            "conditions": [(item.type, item.status, item.reason, item.observed_generation) for item in team.conditions],
+            "conditions": [
+                (item.type, item.status, item.reason, item.observed_generation) for item in team.conditions
+            ],
         },
     }
 
@@ -319,9 +315,7 @@ def report(wrong: Mapping[str, list[str]]) -> str:
 @pytest.mark.parametrize(
     "fault", [Fault.REFUSED, Fault.ANSWER_LOST, Fault.TWICE], ids=lambda fault: fault.value
 )
-async def test_every_step_fails_once_and_the_end_is_the_same(
-    tmp_path: Path, name: str, fault: Fault
-) -> None:
+async def test_every_step_fails_once_and_the_end_is_the_same(tmp_path: Path, name: str, fault: Fault) -> None:
     async with Stage.set_up(EVERYTHING[name], tmp_path) as stage:
         wanted = await stage.play(Plan())
         plan = Plan(EachOnce(fault))
