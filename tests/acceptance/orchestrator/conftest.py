@@ -5,7 +5,7 @@ from pathlib import Path
 
 import httpx2
 import pytest
-from tests.acceptance.orchestrator.programs import Programs
+from tests.acceptance.orchestrator.programs import Programs, lasting_port
 
 from orchestrator.cli.children import Children
 from orchestrator.cli.demo_parts import Layout
@@ -13,7 +13,7 @@ from orchestrator.cli.demo_parts import Layout
 
 @pytest.fixture
 async def programs(tmp_path: Path) -> AsyncIterator[Programs]:
-    layout = Layout.prepare(tmp_path / "installation", None)
+    layout = Layout.prepare(tmp_path / "installation", lasting_port())
     headers = {"Authorization": f"Bearer {layout.admin_token}"}
     async with (
         httpx2.AsyncClient(base_url=layout.url, headers=headers, timeout=60, trust_env=False) as http,

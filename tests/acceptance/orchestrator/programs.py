@@ -1,9 +1,13 @@
 """Starts the programs, and says what tests ask of them over HTTP."""
 
 import asyncio
+import contextlib
 import os
+import random
+import socket
 import sys
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Any
 
 import httpx2
@@ -21,6 +25,16 @@ from devcluster.server import DevClusterSettings, serve
 folder, kubeconfig = map(Path, sys.argv[1:])
 asyncio.run(serve(DevClusterSettings(data_dir=folder, kubeconfig=kubeconfig, runs_node=False)))
 """
+
+
+def lasting_port() -> int:
+    """A free port that stays free while its program is away: no client's end of a connection ever gets it."""
+    first_of_clients = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    while True:
+        port = random.randrange(first_of_clients // 2, first_of_clients)
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 class Programs:
@@ -61,8 +75,11 @@ class Programs:
         return await self.http.post(f"/api/v1/admin{path}", json=body, headers={"Prefer": "wait=60"})
 
     async def _ready(self, child: Child, check: Callable[[], Awaitable[bool]]) -> None:
-        if not await until(check, within_s=PATIENCE_S):
-            raise child.failure(f"{child.name} was not ready within {PATIENCE_S:.0f} s.")
+        async def ready_or_ended() -> bool:
+            return child.ended.done() or await check()
+
+        if not await until(ready_or_ended, within_s=PATIENCE_S) or child.ended.done():
+            raise child.failure(f"{child.name} did not get ready.")
 
     async def _cluster_answers(self) -> bool:
         if not await asyncio.to_thread(self.layout.kubeconfig.exists):

@@ -32,7 +32,6 @@ from orchestrator.domain.team import TeamKey
 from orchestrator.store import claims, tables, teams
 from orchestrator.store.teams import TokenState
 
-AGENT = "agent-dedicated-extend-platform-sre"
 TEAM = TeamKey("extend", "platform-sre")
 #: A cell that takes longer is stuck, in seconds.
 PATIENCE_S = 20
@@ -100,7 +99,8 @@ OTHER_FIELDS: dict[str, dict[str, Any]] = {
     "image": {"dedicated": {"image": "registry.test/agent:2"}},
 }
 EVERYTHING = SCENARIOS | {
-    f"change {name}": Scenario(provision(**fields)) for name, fields in OTHER_FIELDS.items()
+    f"change {name}": Scenario(provision(**fields), pods_run=name == "isolation")
+    for name, fields in OTHER_FIELDS.items()
 }
 MATRIX_FAULTS = (Fault.REFUSED, Fault.ANSWER_LOST, Fault.HANG, Fault.KILLED)
 
@@ -185,7 +185,7 @@ async def _token_is_owed(installation: Installation) -> bool:
 async def _pods(installation: Installation, *, run: bool) -> AsyncIterator[None]:
     """Somebody who makes the team's Deployment available as soon as it stands."""
 
-    task = asyncio.create_task(installation.run_pods_of(AGENT)) if run else None
+    task = asyncio.create_task(installation.run_pods()) if run else None
     try:
         yield
     finally:
