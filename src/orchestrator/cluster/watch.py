@@ -98,6 +98,11 @@ class Watch:
                 failures += 1
                 WATCH_ENDS.labels(self._kind, "away").inc()
                 log.info("watch_interrupted", kind=self._kind, cause=str(error))
+            except Exception:
+                # One odd answer must not leave a kind unwatched for good.
+                failures += 1
+                WATCH_ENDS.labels(self._kind, "bug").inc()
+                log.exception("watch_failed", kind=self._kind)
             pause = min(LAST_PAUSE_S, FIRST_PAUSE_S * 2.0 ** min(failures, 10))
             await asyncio.sleep(pause / 2 + pause / 2 * self._jitter())
 

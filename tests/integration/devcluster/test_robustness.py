@@ -6,10 +6,10 @@ import copy
 import httpx2
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.integration.devcluster.recordings import scenarios, steps_of
 
 from devcluster.api import create_app
 from devcluster.registry import Registry
+from tests.integration.devcluster.recordings import scenarios, steps_of
 
 JSON = st.recursive(
     st.none()

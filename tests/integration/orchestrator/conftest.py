@@ -11,10 +11,10 @@ from uuid import uuid4
 import asyncpg
 import pytest
 import pytest_asyncio
-from tests.integration.orchestrator.world import World
 
 from devcluster.server import DevCluster, DevClusterSettings
 from orchestrator.settings import Settings
+from tests.integration.orchestrator.world import World
 
 
 class _InThread:

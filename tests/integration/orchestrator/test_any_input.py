@@ -8,9 +8,9 @@ import pytest
 from fastapi.routing import APIRoute
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tests.integration.orchestrator.world import SEED, World
 
 from orchestrator.api import health, provision, runs, teams
+from tests.integration.orchestrator.world import SEED, World
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

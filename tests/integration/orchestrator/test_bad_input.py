@@ -6,12 +6,12 @@ from typing import Any
 import httpx2
 import pytest
 import sqlalchemy as sa
-from tests.integration.orchestrator.world import SEED, World
-from tests.unit.domain import recordings
 
 from config_service.store import tables as config_tables
 from orchestrator.store import tables
 from servicekit.database import Database
+from tests.integration.orchestrator.world import SEED, World
+from tests.unit.domain import recordings
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

@@ -7,11 +7,12 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from tests.integration.orchestrator.world import World
 
 from orchestrator.domain.objects import Manifest, Ref
-from orchestrator.reconciler.drift import WATCHED_KINDS, Index
+from orchestrator.domain.team import TeamKey
+from orchestrator.reconciler.drift import HOT_WAKES, WATCHED_KINDS, Damper, Index
 from orchestrator.settings import Settings
+from tests.integration.orchestrator.world import World
 
 AGENT = "agent-dedicated-extend-platform-sre"
 #: Everything a team may have at once in the installation's namespace.
@@ -137,6 +138,28 @@ def test_what_we_wrote_ourselves_is_no_news() -> None:
     index.changed("DELETED", service("u1", 9))
 
     assert woken == []
+
+
+def test_a_team_that_is_fought_over_is_woken_ever_more_seldom() -> None:
+    now = 0.0
+    woken: list[TeamKey] = []
+    pauses: list[float] = []
+
+    def later(seconds: float, call: Callable[[], None]) -> None:
+        nonlocal now
+        pauses.append(seconds)
+        now += seconds
+        call()
+
+    damper = Damper(woken.append, later=later, clock=lambda: now)
+    for _ in range(HOT_WAKES + 4):
+        damper(TeamKey("o", "t"))
+
+    assert len(woken) == HOT_WAKES + 4
+    assert pauses == [2.0, 4.0, 8.0, 16.0]
+    now += 61.0
+    damper(TeamKey("o", "t"))
+    assert len(pauses) == 4
 
 
 def service(uid: str, version: int, generation: int = 1) -> Manifest:

@@ -9,7 +9,6 @@ from uuid import uuid4
 import pytest
 import pytest_asyncio
 from hypothesis import HealthCheck, given, settings
-from tests.strategies import specs, team_keys
 
 from orchestrator.cluster.client import Cluster
 from orchestrator.concurrency import together
@@ -19,6 +18,7 @@ from orchestrator.domain.objects import Manifest, Ref, with_hash
 from orchestrator.domain.plan import Action, Plan, plan
 from orchestrator.domain.team import TeamKey, TeamNames, TeamSpec
 from orchestrator.domain.wanted import wanted_objects
+from tests.strategies import specs, team_keys
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

@@ -5,9 +5,9 @@ import re
 from typing import Any
 
 import pytest
-from tests.integration.orchestrator.world import World
 
 from orchestrator.domain.objects import Manifest, Ref
+from tests.integration.orchestrator.world import World
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

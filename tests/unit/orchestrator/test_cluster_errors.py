@@ -4,11 +4,11 @@ from typing import Any
 
 import httpx2
 import pytest
-from tests.unit.domain import recordings
 
 from orchestrator.cluster.errors import ClusterAway, Conflicted, Missing, Refused, error_of, refusal
 from orchestrator.domain.objects import Ref
 from orchestrator.errors import ClusterForbade, ClusterRefused
+from tests.unit.domain import recordings
 
 REF = Ref("CronJob", "incidentfox", "ai-pipeline-extend-platform-sre")
 #: Of calls that this product never makes: watches, discovery, events.

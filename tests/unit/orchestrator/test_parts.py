@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.strategies import specs, team_keys
 
 from orchestrator.api.provision import one_key, wanted_wait_s
 from orchestrator.domain.conditions import Condition, ConditionType, Reason, merged
@@ -22,6 +21,7 @@ from orchestrator.reconciler.backoff import BUSY_CAP_S, CAP_S, backoff_s
 from orchestrator.store.codec import dump_spec
 from orchestrator.usecases.change import changed_spec
 from servicekit.problems import Invalid
+from tests.strategies import specs, team_keys
 
 EARLIER = datetime(2030, 1, 1, tzinfo=UTC)
 NOW = EARLIER + timedelta(hours=1)

@@ -2,7 +2,6 @@ from typing import Any
 
 import pytest
 from hypothesis import given
-from tests.strategies import specs, team_keys
 
 from orchestrator.domain.manifests import Platform
 from orchestrator.domain.naming import claim
@@ -16,6 +15,7 @@ from orchestrator.domain.objects import (
 from orchestrator.domain.plan import WAVES, Action, Change, NotOurs, differences, plan, shown_changes
 from orchestrator.domain.team import Dedicated, Mode, TeamKey, TeamSpec
 from orchestrator.domain.wanted import wanted_objects
+from tests.strategies import specs, team_keys
 
 KEY = TeamKey("extend", "platform-sre")
 PLATFORM = Platform(
