@@ -16,7 +16,7 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
-from tests.acceptance.orchestrator.programs import Programs, eventually
+from tests.acceptance.orchestrator.programs import Programs
 
 from orchestrator.cli.children import Child
 
