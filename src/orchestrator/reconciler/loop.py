@@ -88,6 +88,8 @@ class Reconciler:
             await self._team.reconcile(key)
         except DatabaseAway as error:
             log.warning("database_away", team=str(key), cause=str(error))
+            # While our own claim lasts the team counts as being worked on: nobody else would look at it so soon.
+            asyncio.get_running_loop().call_later(LOOK_EVERY_S, self.wake, key)
         except Exception:
             # One team's bug must not stop the others.
             log.exception("reconcile_failed", team=str(key))

@@ -107,6 +107,20 @@ class Nth:
         return self._fault if self._left == 0 else None
 
 
+class Once:
+    """A single fault, the first time that an operation of that name is tried."""
+
+    def __init__(self, name: str, fault: Fault) -> None:
+        self._name: str | None = name
+        self._fault = fault
+
+    def __call__(self, name: str) -> Fault | None:
+        if name != self._name:
+            return None
+        self._name = None
+        return self._fault
+
+
 class EachOnce:
     """A fault for every operation when it is first tried, reads of the own database too."""
 
@@ -229,7 +243,7 @@ class Installation:
     @classmethod
     @asynccontextmanager
     async def open(cls, folder: Path, database_url: str | None = None) -> AsyncIterator[Self]:
-        """A new one, empty."""
+        """An empty one, in a folder that is empty or a copy of an empty one's."""
         settings = Settings(
             data_dir=folder,
             database_url=database_url,
@@ -244,10 +258,11 @@ class Installation:
         async with AsyncExitStack() as stack:
             database = Database(settings.database())
             stack.push_async_callback(database.close)
-            await MIGRATIONS.upgrade(database)
             config_database = Database(settings.config_database())
             stack.push_async_callback(config_database.close)
-            await CONFIG_MIGRATIONS.upgrade(config_database)
+            for migrations, target in ((MIGRATIONS, database), (CONFIG_MIGRATIONS, config_database)):
+                if not await migrations.is_current(target):
+                    await migrations.upgrade(target)
             config_app = create_config_service(
                 database=config_database,
                 admin_token=ADMIN_TOKEN,
@@ -298,8 +313,16 @@ class Installation:
         self.doors = self._with_cluster(self.registry)
 
     @asynccontextmanager
-    async def process(self, plan: Plan, *, reconciles: bool = True) -> AsyncIterator[World]:
-        """A control plane on this installation; the end stops it, wherever it is."""
+    async def process(
+        self, plan: Plan, *, reconciles: bool = True, time_flies: bool = True
+    ) -> AsyncIterator[World]:
+        """A control plane on this installation; the end stops it, wherever it is.
+
+        Args:
+            plan: what fails in it.
+            reconciles: whether anybody works on teams.
+            time_flies: whether the time that somebody waits for comes at once.
+        """
         doors = replace(
             self.doors,
             database=FaultyDatabase(self.doors.database, plan),
@@ -308,8 +331,11 @@ class Installation:
         )
         plane = control_plane(self.settings, doors, admin_token=ADMIN_TOKEN, clock=self.clock)
         world = World(self.settings, self.doors, plane)
-        work = (plane.reconciler.run(), self._pass_time(plane)) if reconciles else ()
-        tasks = [asyncio.create_task(item) for item in work]
+        tasks = []
+        if reconciles:
+            tasks.append(asyncio.create_task(plane.reconciler.run()))
+        if reconciles and time_flies:
+            tasks.append(asyncio.create_task(self._pass_time(plane)))
         try:
             yield world
         finally:

@@ -7,11 +7,11 @@ import httpx2
 import pytest
 import pytest_asyncio
 from fastapi.routing import APIRoute
-from tests.integration.orchestrator.world import World
 
 from config_service.api.app import API_ROUTERS as CONFIG_ROUTERS
 from config_service.api.health import router as config_health
 from orchestrator.api import health, provision, runs, teams
+from tests.integration.orchestrator.world import World
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 import pytest_asyncio
 import yaml
-from tests.integration.orchestrator.world import World
 
 from orchestrator.domain.objects import Ref
+from tests.integration.orchestrator.world import World
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
