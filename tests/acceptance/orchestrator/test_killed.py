@@ -16,10 +16,6 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
-<<<<<<< HEAD
-=======
-from tests.acceptance.orchestrator.programs import Programs
->>>>>>> faults
 
 from orchestrator.cli.children import Child
 from tests.acceptance.orchestrator.programs import Programs

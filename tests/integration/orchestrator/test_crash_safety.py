@@ -7,13 +7,8 @@ every commit of it is met by every fault, one a cell.
 import asyncio
 import base64
 import contextlib
-<<<<<<< HEAD
-from collections import Counter
-from collections.abc import AsyncIterator, Iterator, Mapping
-=======
 import shutil
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
->>>>>>> faults
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
@@ -37,14 +32,6 @@ from tests.integration.orchestrator.faults import (
     asked,
 )
 from tests.integration.orchestrator.world import World
-<<<<<<< HEAD
-=======
-
-from orchestrator.domain.objects import MANIFEST_HASH_ANNOTATION, TOKEN_ID_ANNOTATION
-from orchestrator.domain.team import TeamKey
-from orchestrator.store import claims, tables, teams
-from orchestrator.store.teams import TokenState
->>>>>>> faults
 
 TEAM = TeamKey("extend", "platform-sre")
 #: A cell that takes longer is stuck, in seconds.
