@@ -1,20 +1,20 @@
 """The whole control plane over HTTP, against the dev cluster's API server and a real database."""
 
 import asyncio
-import contextlib
 import threading
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Self
 from uuid import uuid4
 
-import asyncpg
 import pytest
 import pytest_asyncio
 
 from devcluster.server import DevCluster, DevClusterSettings
 from orchestrator.settings import Settings
+from tests import real_cluster
 from tests.integration.orchestrator.world import World
+from tests.postgresql import run_sql
 
 
 class _InThread:
@@ -59,15 +59,18 @@ class _InThread:
 @pytest.fixture(scope="session")
 def kubeconfig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """How to reach one API server that all tests of the session share, each in a namespace of its own."""
+    if real_cluster.is_given():
+        with real_cluster.real_cluster() as given:
+            yield given
+        return
     with _InThread(tmp_path_factory.mktemp("cluster")) as cluster:
         yield cluster.kubeconfig
 
 
-@pytest.fixture
-def settings(database_url: str, kubeconfig: Path, tmp_path: Path) -> Settings:
+def _settings(database_url: str, kubeconfig: Path, folder: Path) -> Settings:
     return Settings(
         database_url=database_url,
-        data_dir=tmp_path,
+        data_dir=folder,
         kubeconfig=str(kubeconfig),
         namespace=f"t-{uuid4().hex[:12]}",
         auto_migrate=True,
@@ -75,6 +78,11 @@ def settings(database_url: str, kubeconfig: Path, tmp_path: Path) -> Settings:
         call_timeout="5s",
         shared_agent_url="http://shared-agent.test:8000",
     )
+
+
+@pytest.fixture
+def settings(database_url: str, kubeconfig: Path, tmp_path: Path) -> Settings:
+    return _settings(database_url, kubeconfig, tmp_path)
 
 
 @pytest.fixture
@@ -90,40 +98,14 @@ def shared_settings(
 ) -> Iterator[Settings]:
     """Settings of a control plane that a whole module shares, on both databases."""
     folder = tmp_path_factory.mktemp("shared")
-    with contextlib.ExitStack() as stack:
-        url = f"sqlite:///{folder}/test.db"
-        if request.param == "postgresql":
-            uri: str = request.getfixturevalue("postgresql_uri")
-            url = stack.enter_context(_fresh_database(uri))
-        yield Settings(
-            database_url=url,
-            data_dir=folder,
-            kubeconfig=str(kubeconfig),
-            namespace=f"t-{uuid4().hex[:12]}",
-            auto_migrate=True,
-            lease="1s",
-            call_timeout="5s",
-            shared_agent_url="http://shared-agent.test:8000",
-        )
-
-
-@contextlib.contextmanager
-def _fresh_database(uri: str) -> Iterator[str]:
+    if request.param == "sqlite":
+        yield _settings(f"sqlite:///{folder}/test.db", kubeconfig, folder)
+        return
+    uri: str = request.getfixturevalue("postgresql_uri")
     name = f"test_{uuid4().hex}"
-
-    def execute(statement: str) -> None:
-        async def connected() -> None:
-            admin = await asyncpg.connect(uri)
-            try:
-                await admin.execute(statement)
-            finally:
-                await admin.close()
-
-        asyncio.run(connected())
-
-    execute(f"CREATE DATABASE {name}")
-    yield uri.replace("/postgres?", f"/{name}?")
-    execute(f"DROP DATABASE {name} WITH (FORCE)")
+    run_sql(uri, f"CREATE DATABASE {name}")
+    yield _settings(uri.replace("/postgres?", f"/{name}?"), kubeconfig, folder)
+    run_sql(uri, f"DROP DATABASE {name} WITH (FORCE)")
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
