@@ -1,21 +1,16 @@
 """One way to a SQL database: an engine with sane settings and a unit of work, the only place that commits."""
 
-import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from pathlib import Path
-from typing import Any
 
-from sqlalchemy import event
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from servicekit.errors import DatabaseAway
+from servicekit.sqlite import READ_ONLY, open_sqlite
 
-#: How long a writer waits for another one's lock, in milliseconds (SQLite has one writer at a time).
-SQLITE_BUSY_TIMEOUT_MS = 10_000
 #: How long to wait for a connection to PostgreSQL, in seconds.
 CONNECT_TIMEOUT_S = 5
 
@@ -32,11 +27,7 @@ class Database:
         self.url = make_url(url)
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         if self.is_sqlite:
-            self.url = self.url.set(drivername="sqlite+aiosqlite")
-            if self.url.database and self.url.database != ":memory:":
-                Path(self.url.database).parent.mkdir(parents=True, exist_ok=True)
-            self.engine: AsyncEngine = create_async_engine(self.url)
-            _tune_sqlite(self.engine)
+            self.engine: AsyncEngine = open_sqlite(self.url)
         else:
             self.url = self.url.set(drivername="postgresql+asyncpg")
             self.engine = create_async_engine(
@@ -47,7 +38,7 @@ class Database:
                 connect_args={"timeout": CONNECT_TIMEOUT_S},
             )
 
-        self._reader = self.engine.execution_options(read_only=True)
+        self._reader = self.engine.execution_options(**{READ_ONLY: True})
 
     def unit_of_work(self) -> AbstractAsyncContextManager[AsyncConnection]:
         """One transaction: commits when the block ends, rolls back when it raises.
@@ -80,29 +71,3 @@ class Database:
     async def close(self) -> None:
         """Close every connection."""
         await self.engine.dispose()
-
-
-def _tune_sqlite(engine: AsyncEngine) -> None:
-    """WAL so that readers never wait, and BEGIN IMMEDIATE so that a writer never fails halfway.
-
-    Source: https://docs.sqlalchemy.org/en/21/dialects/sqlite.html (pysqlite transaction control),
-    https://www.sqlite.org/wal.html.
-    """
-
-    @event.listens_for(engine.sync_engine, "connect")
-    def _on_connect(connection: sqlite3.Connection, _record: Any) -> None:
-        connection.isolation_level = None
-        cursor = connection.cursor()
-        for pragma in (
-            "journal_mode=WAL",
-            "synchronous=NORMAL",
-            "foreign_keys=ON",
-            f"busy_timeout={SQLITE_BUSY_TIMEOUT_MS}",
-        ):
-            cursor.execute(f"PRAGMA {pragma}")
-        cursor.close()
-
-    @event.listens_for(engine.sync_engine, "begin")
-    def _on_begin(connection: Any) -> None:
-        read_only = connection.get_execution_options().get("read_only", False)
-        connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")

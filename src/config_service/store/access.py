@@ -18,9 +18,10 @@ from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from servicekit.database import CONNECT_TIMEOUT_S, SQLITE_BUSY_TIMEOUT_MS, Database
+from servicekit.database import CONNECT_TIMEOUT_S, Database
 from servicekit.errors import DatabaseAway
 from servicekit.problems import Unavailable
+from servicekit.sqlite import SQLITE_BUSY_TIMEOUT_MS
 
 T = TypeVar("T")
 

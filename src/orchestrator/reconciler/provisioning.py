@@ -10,16 +10,14 @@ from orchestrator.cluster.errors import ClusterError, Conflicted, Missing, owned
 from orchestrator.concurrency import together
 from orchestrator.domain.manifests import Platform, object_namespace, render_secret, service_url
 from orchestrator.domain.objects import (
-    FIELD_MANAGER,
     Manifest,
     Ref,
     belongs_to,
     is_going,
-    owns,
     with_hash,
 )
 from orchestrator.domain.plan import Action, NotOurs, Plan, PlannedObject, plan
-from orchestrator.domain.rollout import is_available
+from orchestrator.domain.rollout import is_available, replicas_to_hand_over
 from orchestrator.domain.team import Mode, TeamKey
 from orchestrator.domain.wanted import wanted_objects
 from orchestrator.reconciler.journal import Journal
@@ -29,8 +27,8 @@ from orchestrator.store.teams import Routed, TeamRecord
 
 #: The credential that the team's own pods carry.
 RUNTIME_PURPOSE = "runtime"
-#: Owns a Deployment's replicas between us and the autoscaler.
-HANDOVER_MANAGER = "orchestrator-autoscaler-handover"
+#: Who owns a Deployment's replicas from when they are no longer ours until the autoscaler first changes them.
+REPLICAS_MANAGER = "orchestrator-replicas"
 #: How soon to look again at what the cluster is still busy with, in seconds.
 LOOK_AGAIN_S = 0.5
 
@@ -158,21 +156,17 @@ class Provisioner:
         return applied
 
     async def _hand_over_replicas(self, item: PlannedObject, live: Manifest | None) -> None:
-        """Before `replicas` is left to an autoscaler: have somebody else own it.
-
-        A field whose only manager drops it goes back to its default, and a running agent would shrink to one pod.
-        Source: https://kubernetes.io/docs/reference/using-api/server-side-apply/#transferring-ownership
-        """
-        if item.ref.kind != "Deployment" or live is None or "replicas" in (item.manifest or {})["spec"]:
+        """Leave a Deployment's replicas to its autoscaler without going through one replica."""
+        if item.manifest is None or live is None:
             return
-        if owns(live, FIELD_MANAGER, "spec", "replicas"):
-            replicas = {
-                "apiVersion": "apps/v1",
-                "kind": "Deployment",
-                "metadata": {"name": item.ref.name, "namespace": item.ref.namespace},
-                "spec": {"replicas": live["spec"]["replicas"]},
-            }
-            await self._cluster.apply(replicas, force=True, manager=HANDOVER_MANAGER)
+        part = replicas_to_hand_over(item.manifest, live)
+        if part is None:
+            return
+        try:
+            await self._cluster.apply(part, force=False, manager=REPLICAS_MANAGER)
+        except Conflicted:
+            # Somebody else owns them meanwhile: just what is wanted.
+            return
 
     async def _apply_one(
         self, team: TeamRecord, item: PlannedObject, step: str, journal: Journal

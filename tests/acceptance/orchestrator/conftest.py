@@ -5,10 +5,10 @@ from pathlib import Path
 
 import httpx2
 import pytest
-from tests.acceptance.orchestrator.programs import Programs, lasting_port
 
 from orchestrator.cli.children import Children
 from orchestrator.cli.demo_parts import Layout
+from tests.acceptance.orchestrator.programs import Programs, lasting_port
 
 
 @pytest.fixture

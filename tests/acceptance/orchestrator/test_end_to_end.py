@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.acceptance.orchestrator.programs import Programs, eventually
 
 from orchestrator.cli.demo_story import TEAM
 from orchestrator.cli.kubectl import Cluster
+from tests.acceptance.orchestrator.programs import Programs, eventually
 
 CRONJOB = "ai-pipeline-extend-platform-sre"
 AGENT = "agent-dedicated-extend-platform-sre"

@@ -16,9 +16,9 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
-from tests.acceptance.orchestrator.programs import Programs
 
 from orchestrator.cli.children import Child
+from tests.acceptance.orchestrator.programs import Programs
 
 #: Requests from one kill to the next; with 1 every request is met, which takes minutes.
 STRIDE = 6

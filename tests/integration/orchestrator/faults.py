@@ -14,7 +14,6 @@ from typing import Any, Self
 import httpx2
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
-from tests.integration.orchestrator.world import ADMIN_TOKEN, World
 
 from config_service.runtime import create_app as create_config_service
 from config_service.store.migrate import MIGRATIONS as CONFIG_MIGRATIONS
@@ -33,6 +32,7 @@ from orchestrator.store.tables import metadata as orchestrator_tables
 from orchestrator.store.tables import runs, teams
 from servicekit.database import Database
 from servicekit.errors import DatabaseAway
+from tests.integration.orchestrator.world import ADMIN_TOKEN, World
 
 #: What time and an orderly end bring about and no request: it comes at any moment and would shift the count.
 _HOUSEKEEPING = frozenset({"Reconciler._tidy", "TeamReconciler.hand_back"})

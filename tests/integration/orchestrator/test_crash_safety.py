@@ -16,6 +16,11 @@ from typing import Any, Self
 import httpx2
 import pytest
 import sqlalchemy as sa
+
+from orchestrator.domain.objects import MANIFEST_HASH_ANNOTATION, TOKEN_ID_ANNOTATION
+from orchestrator.domain.team import TeamKey
+from orchestrator.store import claims, tables, teams
+from orchestrator.store.teams import TokenState
 from tests.integration.orchestrator.faults import (
     EachOnce,
     Fault,
@@ -27,11 +32,6 @@ from tests.integration.orchestrator.faults import (
     asked,
 )
 from tests.integration.orchestrator.world import World
-
-from orchestrator.domain.objects import MANIFEST_HASH_ANNOTATION, TOKEN_ID_ANNOTATION
-from orchestrator.domain.team import TeamKey
-from orchestrator.store import claims, tables, teams
-from orchestrator.store.teams import TokenState
 
 TEAM = TeamKey("extend", "platform-sre")
 #: A cell that takes longer is stuck, in seconds.
