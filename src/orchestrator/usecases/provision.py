@@ -22,7 +22,7 @@ from orchestrator.errors import ChannelTaken, Conflict, DependencyAway
 from orchestrator.store import claims, teams
 from orchestrator.store.runs import RunKind, RunRecord, RunStatus
 from orchestrator.store.signals import Signals
-from orchestrator.store.teams import TeamRecord, TeamState, TokenState
+from orchestrator.store.teams import TeamRecord, TeamState
 from orchestrator.usecases.caller import Caller
 from orchestrator.usecases.change import changed_spec
 from orchestrator.usecases.preflight import Preflight
@@ -254,7 +254,6 @@ class Provisioning:
             inventory=team.inventory | {Ref.of(manifest) for manifest in wanted},
             created_config=not seen.config_exists if returning else team.created_config,
             good_spec=None if returning else team.good_spec,
-            token_state=TokenState.PENDING if returning else team.token_state,
             run_id=run.id,
             due_at=now,
             failures=0,

@@ -9,7 +9,7 @@ import base64
 import contextlib
 import shutil
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -160,6 +160,7 @@ async def live_through(
         for _ in range(REPEATS):
             async with installation.process(plan) as world:
                 answer = await _answer(installation, world, plan, ask)
+                plan.story_ends()
             if answer is not None:
                 return answer
             plan = Plan()
@@ -356,3 +357,20 @@ async def test_a_report_that_the_database_did_not_take_is_made_again_before_the_
 
     assert answer.status_code == 200, answer.text
     assert plan.failed == ["commit TeamReconciler._write"]
+
+
+async def test_a_token_delivered_in_the_middle_of_a_pass_stays_delivered(folder: Path) -> None:
+    async with Installation.open(folder) as installation:
+        await live_through(installation, Plan(), provision())
+        async with installation.doors.database.unit_of_work() as connection:
+            now = installation.clock()
+            team = await teams.lease(connection, TEAM, holder="a pass", now=now, until=now + 60)
+            assert team is not None
+        pending = replace(
+            team, token_state=TokenState.PENDING
+        )  # as a pass sees it that began a moment earlier
+
+        async with installation.doors.database.unit_of_work() as connection:
+            await teams.report(connection, pending, seen_generation=team.generation, now=now)
+
+        assert not await _token_is_owed(installation)
