@@ -16,7 +16,15 @@ from lightkube.config.client_adapter import AsyncClient, ConnectionParams
 from lightkube.config.kubeconfig import KubeConfig
 from lightkube.core.exceptions import ConfigError
 
-from orchestrator.cluster.errors import ClusterAway, Conflicted, Missing, error_of, error_of_status
+from orchestrator.cluster.errors import (
+    ClusterAway,
+    ClusterError,
+    Conflicted,
+    Missing,
+    error_of,
+    error_of_status,
+    refusal,
+)
 from orchestrator.cluster.kinds import KINDS
 from orchestrator.concurrency import together
 from orchestrator.domain.objects import FIELD_MANAGER, Manifest, Ref
@@ -126,9 +134,19 @@ class Cluster:
         return body | {"kind": ref.kind}
 
     async def get_many(self, refs: Iterable[Ref]) -> dict[Ref, Manifest | None]:
-        """The objects, each `None` when it does not exist; asked for side by side."""
+        """The objects, each `None` when it does not exist; asked for side by side.
+
+        Raises:
+            ClusterForbade: we may not read one; the cluster's words name the right that is missing.
+        """
         wanted = list(refs)
-        return dict(zip(wanted, await together(self.get(ref) for ref in wanted), strict=True))
+        return dict(zip(wanted, await together(self._get_or_told(ref) for ref in wanted), strict=True))
+
+    async def _get_or_told(self, ref: Ref) -> Manifest | None:
+        try:
+            return await self.get(ref)
+        except ClusterError as error:
+            raise refusal(ref, error) from error
 
     async def ensure_namespace(self, name: str, *, dry_run: bool = False) -> None:
         """Have a namespace be there, where we may make one.
