@@ -52,7 +52,7 @@ test-cluster: $(DEV) ## Run the integration tests on a real cluster (ORCHESTRATO
 	  echo "Set ORCHESTRATOR_TEST_KUBECONFIG to a kubeconfig, or KUBEBUILDER_ASSETS to a folder with etcd and kube-apiserver." >&2; \
 	  exit 2; \
 	fi
-	$(BIN)/python -m pytest -n 2 tests/integration $(ARGS)
+	$(BIN)/python -m pytest tests/integration/orchestrator $(ARGS)
 
 .PHONY: lock
 lock: $(DEV) ## Pin the newest dependencies that requirements/*.in allow

@@ -47,3 +47,17 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
         return f"sqlite:///{tmp_path}/test.db"
     url: str = request.getfixturevalue("postgresql_url")
     return url
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say how many cells the generated matrices had, over all processes that ran them."""
+    reports = [report for reports in terminalreporter.stats.values() for report in reports]
+    cells = [
+        value
+        for report in reports
+        if getattr(report, "when", None) == "call"
+        for name, value in report.user_properties
+        if name == "cells"
+    ]
+    if cells:
+        terminalreporter.write_line(f"fault matrix: {sum(cells)} cells in {len(cells)} tests")

@@ -18,6 +18,8 @@ from devcluster.objects import Object
 from devcluster.schema import schema_of
 from devcluster.typed import SchemaViolation, compare, fields_set, merge, prune
 
+_NAME: fieldsets.FieldSet = {"f:metadata": {"f:name": {}}}
+
 
 def apply(
     resource_type: ResourceType,
@@ -64,7 +66,8 @@ def apply(
         for owner, shared in found:
             others[others.index(owner)] = replace(owner, fields=fieldsets.difference(owner.fields, shared))
         if mine is not None and mine.fields != applied:
-            kept = applied
+            # An object keeps its name, which nobody owns, and so the metadata around it.
+            kept = fieldsets.union(applied, _NAME)
             for other in others:
                 kept = fieldsets.union(kept, other.fields)
             merged = prune(merged, mine.fields, kept, field_type)

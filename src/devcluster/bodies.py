@@ -147,10 +147,12 @@ def decode_sent(raw: Object, resource_type: ResourceType, request: Request) -> t
 
 
 def _check_type(raw: Object, resource_type: ResourceType) -> None:
-    api_version, kind = raw.get("apiVersion"), raw.get("kind")
-    if kind in {None, "", resource_type.kind} and api_version in {None, "", resource_type.api_version}:
+    api_version, kind = raw.get("apiVersion") or "", raw.get("kind") or ""
+    if not isinstance(api_version, str) or not isinstance(kind, str):
+        raise BadRequest("couldn't get version/kind; json parse error: apiVersion and kind must be strings")
+    if kind in {"", resource_type.kind} and api_version in {"", resource_type.api_version}:
         return
-    version = str(api_version or resource_type.api_version).rpartition("/")[2]
+    version = (api_version or resource_type.api_version).rpartition("/")[2]
     if api_version == resource_type.api_version:
         where = f'no kind "{kind}" is registered for version "{api_version}" in scheme'
         raise BadRequest(
@@ -169,7 +171,14 @@ def place(obj: Object, target: Target, resource_type: ResourceType, method: str)
     Raises:
         BadRequest: they contradict each other.
     """
-    metadata = obj.setdefault("metadata", {})
+    metadata = obj["metadata"] = obj.get("metadata") or {}
+    if not isinstance(metadata, dict):
+        raise BadRequest("json: cannot unmarshal into Go struct field .metadata of type v1.ObjectMeta")
+    for field in ("name", "namespace"):
+        value = metadata.get(field)
+        if value is not None and not isinstance(value, str):
+            sentence = "json: cannot unmarshal into Go struct field ObjectMeta.metadata"
+            raise BadRequest(f"{sentence}.{field} of type string")
     if resource_type.namespaced and target.namespace:
         if metadata.get("namespace") not in {None, "", target.namespace}:
             raise BadRequest(

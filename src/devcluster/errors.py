@@ -1,6 +1,5 @@
 """What the API server refuses, as types; each knows the `Status` object that a client gets."""
 
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any

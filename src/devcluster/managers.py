@@ -10,7 +10,7 @@ from devcluster.fieldsets import FieldSet
 from devcluster.kinds import ResourceType
 from devcluster.objects import Object
 from devcluster.schema import schema_of
-from devcluster.typed import compare, fields_set
+from devcluster.typed import SchemaViolation, compare, fields_set
 
 _UNOWNED = frozenset({"f:apiVersion", "f:kind"})
 #: Metadata that nobody owns: it names the object or belongs to the server.
@@ -105,30 +105,37 @@ def carry_managed_fields(
     if writer.operation == "Apply":
         return
     field_type = schema_of(resource_type)
-    if live is None:
-        touched = ownable(fields_set(obj, field_type), resource_type, writer.subresource)
-        obj["metadata"]["managedFields"] = entries(
-            [Ownership(writer, touched, moment, resource_type.api_version)]
-        )
+    touched: FieldSet
+    removed: FieldSet = {}
+    try:
+        if live is None:
+            touched = fields_set(obj, field_type)
+        else:
+            touched, removed = compare(_comparable(live), _comparable(obj), field_type)
+    except SchemaViolation:
+        # An item without its key: validation will refuse the object, and in better words.
         return
-    managed = live["metadata"].get("managedFields")
-    touched, removed = compare(_comparable(live), _comparable(obj), field_type)
     touched = ownable(touched, resource_type, writer.subresource)
     removed = ownable(removed, resource_type, writer.subresource)
-    if not touched and not removed:
-        if managed is not None:
-            obj["metadata"]["managedFields"] = managed
-        return
-    owned = []
-    mine = Ownership(writer, {}, moment, resource_type.api_version)
-    for item in ownerships(live):
+    if touched or removed:
+        mine = Ownership(writer, touched, moment, resource_type.api_version)
+        obj["metadata"]["managedFields"] = entries(
+            _shared_out(ownerships(live) if live else [], mine, removed)
+        )
+    elif live is not None and "managedFields" in live["metadata"]:
+        obj["metadata"]["managedFields"] = live["metadata"]["managedFields"]
+
+
+def _shared_out(before: Iterable[Ownership], mine: Ownership, removed: FieldSet) -> list[Ownership]:
+    """The owners after a writer touched the fields of `mine`: those are its alone, removed ones nobody's."""
+    owned, touched = [], mine.fields
+    for item in before:
         left = fieldsets.difference(item.fields, removed) if removed else item.fields
-        if item.writer == writer:
-            mine = replace(mine, fields=left)
+        if item.writer == mine.writer:
+            mine = replace(mine, fields=fieldsets.union(left, touched))
         else:
             owned.append(replace(item, fields=fieldsets.difference(left, touched)))
-    owned.append(replace(mine, fields=fieldsets.union(mine.fields, touched)))
-    obj["metadata"]["managedFields"] = entries(owned)
+    return [*owned, mine]
 
 
 def conflicts(others: Iterable[Ownership], touched: FieldSet) -> list[tuple[Ownership, FieldSet]]:

@@ -6,12 +6,16 @@ from functools import lru_cache
 
 from devcluster.errors import ApiError
 
-_PATTERN = re.compile(r"^([+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+))([eE][-+]?[0-9]+|[numkMGTPE]|[KMGTPE]i)?$")
+_PATTERN = re.compile(
+    r"^([+-]?(?:[0-9]{1,64}\.?[0-9]{0,64}|\.[0-9]{1,64}))([eE][-+]?[0-9]{1,3}|[numkMGTPE]|[KMGTPE]i)?$"
+)
 _DECIMAL = {"n": -9, "u": -6, "m": -3, "": 0, "k": 3, "M": 6, "G": 9, "T": 12, "P": 15, "E": 18}
 _BINARY = {"Ki": 1, "Mi": 2, "Gi": 3, "Ti": 4, "Pi": 5, "Ei": 6}
 _DECIMAL_BY_EXPONENT = {exponent: suffix for suffix, exponent in _DECIMAL.items()}
 _MILLI = Decimal("1e-3")
 _KIBI = 1024
+#: More than anybody has; keeps numbers within what Decimal computes exactly.
+_LARGEST = Decimal("1e24")
 _STEP = 3
 _LARGEST_SUFFIX, _SMALLEST_SUFFIX = 18, -3
 _MALFORMED = "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'"
@@ -36,10 +40,12 @@ def parse(text: str) -> Decimal:
         raise MalformedQuantity
     number, suffix = Decimal(match[1]), match[2] or ""
     if suffix in _BINARY:
-        return number * Decimal(_KIBI) ** _BINARY[suffix]
-    if suffix in _DECIMAL:
-        return number.scaleb(_DECIMAL[suffix])
-    return number.scaleb(int(suffix[1:]))
+        value = number * Decimal(_KIBI) ** _BINARY[suffix]
+    else:
+        value = number * Decimal(10) ** (_DECIMAL[suffix] if suffix in _DECIMAL else int(suffix[1:]))
+    if abs(value) > _LARGEST:
+        raise MalformedQuantity
+    return value
 
 
 @lru_cache(maxsize=4096)

@@ -11,7 +11,7 @@ from devcluster.errors import Expired
 from devcluster.objects import Key, Object
 
 #: Changes kept per kind; a watch that starts before the oldest of them gets 410.
-HISTORY_LENGTH = 8192
+HISTORY_LENGTH = 4096
 
 
 @dataclass(frozen=True, slots=True)

@@ -57,6 +57,12 @@ class ClusterForbade(Problem):
     status, code = 403, "cluster_forbade"
 
 
+class ClusterAnswered(Problem):
+    """The cluster answers: {message}"""  # noqa: D415 - the cluster's own words end the sentence
+
+    status, code = 403, "cluster_forbade"
+
+
 class IdempotencyKeyReused(Problem):
     """Idempotency key {key} was used before with another request."""
 

@@ -23,6 +23,7 @@ from orchestrator.clients.agent import AgentClient
 from orchestrator.clients.config_service import ConfigService
 from orchestrator.cluster.client import Cluster
 from orchestrator.domain.manifests import Platform
+from orchestrator.reconciler.drift import DriftWatch
 from orchestrator.reconciler.loop import Reconciler
 from orchestrator.reconciler.team import TeamReconciler, Timing
 from orchestrator.settings import Settings
@@ -63,6 +64,7 @@ class ControlPlane:
     app: ASGIApp
     services: Services
     reconciler: Reconciler
+    drift: DriftWatch
 
 
 def platform_of(settings: Settings) -> Platform:
@@ -181,18 +183,21 @@ def control_plane(
         clock=clock,
     )
 
+    drift = DriftWatch(doors.cluster, namespace=platform.namespace, wake=signals.team_changed)
+
     @asynccontextmanager
     async def reconciling() -> AsyncIterator[None]:
-        task = asyncio.create_task(reconciler.run())
+        tasks = [asyncio.create_task(reconciler.run()), asyncio.create_task(drift.run())]
         try:
             yield
         finally:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
 
     api = create_app(services, background=reconciling)
     app = api if doors.config_app is None else WithConfigService(api, doors.config_app)
-    return ControlPlane(app=app, services=services, reconciler=reconciler)
+    return ControlPlane(app=app, services=services, reconciler=reconciler, drift=drift)
 
 
 async def _embedded_config_service(settings: Settings, admin_token: str, stack: AsyncExitStack) -> FastAPI:

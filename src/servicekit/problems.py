@@ -1,7 +1,7 @@
 """Errors as types with facts, answered as RFC 9457 problem details in one place."""
 
 import string
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import structlog
@@ -122,7 +122,10 @@ def install_problem_handlers(app: FastAPI) -> None:
 
     @app.exception_handler(RequestValidationError)
     async def _invalid(_request: Request, error: RequestValidationError) -> JSONResponse:
-        errors = [{"field": _field(item["loc"]), "message": _message(item["msg"])} for item in error.errors()]
+        errors = [
+            {"field": _field(item["loc"], item["type"]), "message": item["msg"].removeprefix("Value error, ")}
+            for item in error.errors()
+        ]
         summary = "; ".join(f"{item['field']}: {item['message']}" for item in errors)
         return problem_response(Invalid(summary=summary, errors=errors))
 
@@ -146,12 +149,13 @@ def install_problem_handlers(app: FastAPI) -> None:
         )
 
 
-def _message(text: str) -> str:
-    """What a rule says, without pydantic's word for the kind of exception it was raised with."""
-    return text.removeprefix("Value error, ")
+def field_name(location: Sequence[int | str]) -> str:
+    """`('dedicated', 'tolerations', 0, 'key')` as `dedicated.tolerations[0].key`; the whole body as `body`."""
+    parts = (f"[{part}]" if isinstance(part, int) else f".{part}" for part in location)
+    return "".join(parts).removeprefix(".") or "body"
 
 
-def _field(location: tuple[int | str, ...]) -> str:
-    """`('body', 'dedicated', 'replicas')` as `dedicated.replicas`; the part of the request is dropped."""
-    parts = [str(part) for part in location if part not in {"body", "query", "path", "header"}]
-    return ".".join(parts) or "body"
+def _field(location: Sequence[int | str], kind: str) -> str:
+    """The field as the caller knows it: without the part of the request that it stands in."""
+    # Of a body that is no JSON, what follows is the position of the mistake.
+    return field_name(() if kind == "json_invalid" else location[1:])

@@ -3,13 +3,16 @@
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
-from fastapi import FastAPI
+from fastapi import FastAPI, Request
+from fastapi.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from orchestrator.api import health, provision, runs, teams
 from orchestrator.api.services import Services
+from orchestrator.cluster.errors import ClusterError
+from orchestrator.errors import ClusterAnswered, DependencyAway
 from servicekit.limits import LimitBody
-from servicekit.problems import install_problem_handlers
+from servicekit.problems import Unavailable, install_problem_handlers, problem_response
 
 #: What the Config Service answers when it runs inside this process.
 CONFIG_SERVICE_PATHS = ("/api/v1/admin/orgs", "/api/v1/config", "/api/v1/auth", "/api/v1/internal")
@@ -44,7 +47,20 @@ def create_app(services: Services, *, background: Background | None = None) -> F
         app.include_router(router)
     app.add_middleware(LimitBody)
     install_problem_handlers(app)
+    _tell_of_the_cluster(app)
     return app
+
+
+def _tell_of_the_cluster(app: FastAPI) -> None:
+    """What the cluster refuses or does not answer to a question of ours, as a caller is told."""
+
+    @app.exception_handler(ClusterError)
+    async def _refused(_request: Request, error: ClusterError) -> JSONResponse:
+        return problem_response(ClusterAnswered(message=error.message))
+
+    @app.exception_handler(DependencyAway)
+    async def _away(_request: Request, error: DependencyAway) -> JSONResponse:
+        return problem_response(Unavailable(f"The {error.dependency}"))
 
 
 class WithConfigService:

@@ -20,9 +20,13 @@ def bearer_token(request: Request) -> str:
         Unauthorized: it has none.
     """
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-    if scheme.lower() != "bearer" or not token.strip():
+    token = token.strip()
+    if scheme.lower() != "bearer" or not token:
         raise Unauthorized
-    return token.strip()
+    # No token of ours has other characters, and none of them could be passed on in a header.
+    if not (token.isascii() and token.isprintable()):
+        raise Unauthorized
+    return token
 
 
 async def admin(services: TheServices, token: Annotated[str, Depends(bearer_token)]) -> Caller:

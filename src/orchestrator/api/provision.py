@@ -25,8 +25,9 @@ from orchestrator.usecases.caller import Caller
 from orchestrator.usecases.deprovision import DeprovisionRequest
 from orchestrator.usecases.provision import ProvisionRequest
 from servicekit.problems import Invalid, Unavailable
+from servicekit.strict_json import StrictJsonRoute
 
-router = APIRouter(prefix="/api/v1/admin", tags=["provisioning"])
+router = APIRouter(prefix="/api/v1/admin", tags=["provisioning"], route_class=StrictJsonRoute)
 
 #: How long a call waits for its run, in seconds; and the longest that a caller may ask for.
 DEFAULT_WAIT_S = 30.0

@@ -20,6 +20,7 @@ from orchestrator.api.provision import (
 from orchestrator.api.runs import Cursor, Limit
 from orchestrator.api.schemas import Id, PutTeam, RunAgent, listed, team_view
 from orchestrator.api.services import TheServices
+from orchestrator.domain.ids import check_id
 from orchestrator.domain.rollout import is_available
 from orchestrator.domain.schedule import next_times
 from orchestrator.domain.team import TeamKey
@@ -29,8 +30,9 @@ from orchestrator.usecases.caller import Caller
 from orchestrator.usecases.deprovision import DeprovisionRequest
 from orchestrator.usecases.provision import ProvisionRequest
 from servicekit.problems import Invalid, Unavailable
+from servicekit.strict_json import StrictJsonRoute
 
-router = APIRouter(prefix="/api/v1", tags=["teams"])
+router = APIRouter(prefix="/api/v1", tags=["teams"], route_class=StrictJsonRoute)
 
 OrgPath = Annotated[Id, Path(alias="org")]
 TeamPath = Annotated[Id, Path(alias="team")]
@@ -201,7 +203,9 @@ def _cursor_of(key: TeamKey) -> str:
 
 def _key_of(cursor: str) -> TeamKey:
     try:
-        org_id, team_node_id = json.loads(base64.urlsafe_b64decode(cursor.encode()))
-        return TeamKey(str(org_id), str(team_node_id))
+        org_id, team_node_id = map(str, json.loads(base64.urlsafe_b64decode(cursor.encode())))
     except (ValueError, TypeError, binascii.Error) as error:
         raise Invalid.field("cursor", "is not one that a list has answered") from error
+    if check_id(org_id) is not None or check_id(team_node_id) is not None:
+        raise Invalid.field("cursor", "is not one that a list has answered")
+    return TeamKey(org_id, team_node_id)

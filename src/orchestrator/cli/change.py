@@ -11,7 +11,7 @@ from rich.text import Text
 
 from orchestrator.cli.client import Api, connect
 from orchestrator.cli.failure import DONE, FAILED, Failure
-from orchestrator.cli.options import Output
+from orchestrator.cli.formats import Output
 from orchestrator.cli.output import remarks, write
 from orchestrator.cli.progress import exit_status, submit
 from orchestrator.cli.views import plan_tables

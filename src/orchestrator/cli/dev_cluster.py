@@ -22,7 +22,6 @@ def dev_cluster(
     It is for development and tests, not for production. Use it with kubectl --kubeconfig FILE.
     """
     from devcluster.server import DevClusterSettings, serve
-
     from orchestrator.cli.start import load_settings, run_until_stopped
 
     file = kubeconfig or data_dir / "kubeconfig"

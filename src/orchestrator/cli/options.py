@@ -1,20 +1,12 @@
 """Options that several commands share, and the one place where a `Failure` becomes an exit status."""
 
 import asyncio
-import enum
 from collections.abc import Coroutine
 from typing import Annotated, Any
 
 import typer
 
-
-class Output(enum.StrEnum):
-    """How an answer is written."""
-
-    TABLE = "table"
-    JSON = "json"
-    YAML = "yaml"
-
+from orchestrator.cli.formats import Output
 
 DEFAULT_SERVER = "http://127.0.0.1:8080"
 

@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from orchestrator.cli.failure import Failure
-from orchestrator.cli.options import Output
+from orchestrator.cli.formats import Output
 
 #: Wide enough that nothing is folded when a program reads the table.
 UNFOLDED = 10_000

@@ -6,13 +6,13 @@ from typing import Annotated, Any
 
 import typer
 
+from orchestrator.cli.formats import Output
 from orchestrator.cli.options import (
     DEFAULT_SERVER,
     DryRun,
     Format,
     Key,
     Org,
-    Output,
     Server,
     Team,
     Token,

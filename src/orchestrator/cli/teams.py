@@ -4,7 +4,8 @@ from typing import Annotated
 
 import typer
 
-from orchestrator.cli.options import DEFAULT_SERVER, Format, Output, Server, Token, perform
+from orchestrator.cli.formats import Output
+from orchestrator.cli.options import DEFAULT_SERVER, Format, Server, Token, perform
 from orchestrator.cli.provision import Mode
 
 app = typer.Typer(no_args_is_help=True, help="Look at teams.")

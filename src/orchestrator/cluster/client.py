@@ -6,7 +6,7 @@ precondition, metadata-only answers and the body of a refusal are what this prod
 
 import asyncio
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Self
@@ -16,7 +16,15 @@ from lightkube.config.client_adapter import AsyncClient, ConnectionParams
 from lightkube.config.kubeconfig import KubeConfig
 from lightkube.core.exceptions import ConfigError
 
-from orchestrator.cluster.errors import ClusterAway, Conflicted, Missing, error_of
+from orchestrator.cluster.errors import (
+    ClusterAway,
+    ClusterError,
+    Conflicted,
+    Missing,
+    error_of,
+    error_of_status,
+    refusal,
+)
 from orchestrator.cluster.kinds import KINDS
 from orchestrator.concurrency import together
 from orchestrator.domain.objects import FIELD_MANAGER, Manifest, Ref
@@ -34,6 +42,14 @@ class Applied:
     created: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A whole list, and the version of the cluster that it shows."""
+
+    objects: list[Manifest]
+    version: str
+
+
 class Cluster:
     """One API server, with one field manager.
 
@@ -45,6 +61,16 @@ class Cluster:
     def __init__(self, http: httpx2.AsyncClient, *, max_calls: int = 64) -> None:
         self._http = http
         self._places = asyncio.Semaphore(max_calls)
+        self._on_applied: list[Callable[[Manifest], None]] = []
+        self._on_deleted: list[Callable[[str], None]] = []
+
+    def on_applied(self, listener: Callable[[Manifest], None]) -> None:
+        """Have `listener` called with each object that was applied here, as the cluster now has it."""
+        self._on_applied.append(listener)
+
+    def on_deleted(self, listener: Callable[[str], None]) -> None:
+        """Have `listener` called with the uid of each object that was deleted here."""
+        self._on_deleted.append(listener)
 
     @classmethod
     def connect(cls, kubeconfig: str | None, *, timeout: timedelta) -> Self:
@@ -72,7 +98,7 @@ class Cluster:
             manifest: the object as wanted; its namespace decides where it goes.
             force: take fields that another manager owns; only for objects known to be ours.
             dry_run: everything but the keeping.
-            manager: whose the applied fields are then.
+            manager: who owns the fields from then on.
 
         Raises:
             Refused: the cluster will not take it.
@@ -90,7 +116,11 @@ class Cluster:
             content=json.dumps(manifest),
             headers={"Content-Type": "application/apply-patch+yaml"},
         )
-        return Applied(response.json(), created=response.status_code == httpx2.codes.CREATED)
+        obj: Manifest = response.json()
+        if not dry_run:
+            for listener in self._on_applied:
+                listener(obj)
+        return Applied(obj, created=response.status_code == httpx2.codes.CREATED)
 
     async def get(self, ref: Ref, *, metadata_only: bool = False) -> Manifest | None:
         """The object, or `None` when it does not exist."""
@@ -104,9 +134,19 @@ class Cluster:
         return body | {"kind": ref.kind}
 
     async def get_many(self, refs: Iterable[Ref]) -> dict[Ref, Manifest | None]:
-        """The objects, each `None` when it does not exist; asked for side by side."""
+        """The objects, each `None` when it does not exist; asked for side by side.
+
+        Raises:
+            ClusterForbade: we may not read one; the cluster's words name the right that is missing.
+        """
         wanted = list(refs)
-        return dict(zip(wanted, await together(self.get(ref) for ref in wanted), strict=True))
+        return dict(zip(wanted, await together(self._get_or_told(ref) for ref in wanted), strict=True))
+
+    async def _get_or_told(self, ref: Ref) -> Manifest | None:
+        try:
+            return await self.get(ref)
+        except ClusterError as error:
+            raise refusal(ref, error) from error
 
     async def ensure_namespace(self, name: str, *, dry_run: bool = False) -> None:
         """Have a namespace be there, where we may make one.
@@ -153,9 +193,20 @@ class Cluster:
             "preconditions": {"uid": uid},
         }
         await self._send("DELETE", _path(ref), json=options)
+        for listener in self._on_deleted:
+            listener(uid)
 
     async def list(self, kind: str, *, namespace: str = "", labels: Mapping[str, str]) -> list[Manifest]:
-        """Every object of a kind that carries the labels, page by page."""
+        """Every object of a kind that carries the labels; without a namespace: in all of them."""
+        return (await self.list_versioned(kind, namespace=namespace, labels=labels)).objects
+
+    async def list_versioned(self, kind: str, *, namespace: str = "", labels: Mapping[str, str]) -> Listed:
+        """Every object of a kind that carries the labels, page by page, and the version to watch from.
+
+        Raises:
+            WatchExpired: it took so long that the first page's version is gone.
+            Refused: we may not list there.
+        """
         items: list[Manifest] = []
         params = {
             "labelSelector": ",".join(f"{name}={value}" for name, value in labels.items()),
@@ -166,8 +217,47 @@ class Cluster:
             items += [item | {"kind": kind} for item in body.get("items", ())]
             token = body["metadata"].get("continue")
             if not token:
-                return items
+                return Listed(items, str(body["metadata"].get("resourceVersion", "")))
             params = params | {"continue": token}
+
+    async def watch(
+        self,
+        kind: str,
+        *,
+        namespace: str,
+        labels: Mapping[str, str],
+        version: str,
+        quiet_s: float,
+        watch_s: int,
+    ) -> AsyncIterator[tuple[str, Manifest]]:
+        """What happens to objects from a version on: pairs of event type and object, bookmarks among them.
+
+        Raises:
+            WatchExpired: the version is too old.
+            ClusterAway: the stream broke, or said nothing for `quiet_s`.
+        """
+        params = {
+            "watch": "true",
+            "allowWatchBookmarks": "true",
+            "resourceVersion": version,
+            "timeoutSeconds": str(watch_s),
+            "labelSelector": ",".join(f"{name}={value}" for name, value in labels.items()),
+        }
+        timeout = httpx2.Timeout(self._http.timeout.connect, read=quiet_s)
+        try:
+            path = KINDS[kind].collection(namespace)
+            async with self._http.stream("GET", path, params=params, timeout=timeout) as response:
+                if response.status_code >= httpx2.codes.BAD_REQUEST:
+                    await response.aread()
+                    raise error_of(response)
+                async for line in response.aiter_lines():
+                    event = json.loads(line)
+                    if event["type"] == "ERROR":
+                        status = event["object"]
+                        raise error_of_status(int(status.get("code", 500)), status)
+                    yield event["type"], event["object"]
+        except httpx2.TransportError as error:
+            raise ClusterAway(type(error).__name__) from error
 
     async def through_service(
         self,

@@ -1,6 +1,7 @@
 """What can go wrong at the cluster, told apart by what is to be done about it."""
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 import httpx2
@@ -44,6 +45,10 @@ class Conflicted(ClusterError):
     """Somebody else owns a field, or the object is not the one that was looked at."""
 
 
+class WatchExpired(ClusterError):
+    """The history that was asked for is gone; only a new list helps."""
+
+
 class ClusterAway(DependencyAway):
     """The cluster does not answer, or asks to come back later."""
 
@@ -53,15 +58,26 @@ class ClusterAway(DependencyAway):
 
 def error_of(response: httpx2.Response) -> ClusterError | ClusterAway:
     """The error that an answer of 400 or above stands for."""
-    body = _status_body(response)
-    status, reason = response.status_code, str(body.get("reason", ""))
-    message = str(body.get("message", "")) or response.text[:500] or response.reason_phrase
+    return error_of_status(response.status_code, _status_body(response), response)
+
+
+def error_of_status(
+    status: int, body: Mapping[str, Any], response: httpx2.Response | None = None
+) -> ClusterError | ClusterAway:
+    """The error that a Status object stands for, as an answer or within a watch."""
+    reason = str(body.get("reason", ""))
+    message = str(body.get("message", ""))
+    if not message and response is not None:
+        message = response.text[:500] or response.reason_phrase
     details = body.get("details") or {}
-    causes = tuple(str(cause.get("field", "")) for cause in details.get("causes", ()))
-    terminating = any(cause.get("reason") == "NamespaceTerminating" for cause in details.get("causes", ()))
+    stated = details.get("causes") or ()
+    causes = tuple(str(cause.get("field", "")) for cause in stated)
+    terminating = any(cause.get("reason") == "NamespaceTerminating" for cause in stated)
     if status in _AWAY or terminating or (status >= 500 and not message.startswith(_TYPED_REFUSALS)):  # noqa: PLR2004 - server errors
-        return ClusterAway(f"{status} {message}", retry_after_s=_retry_after(response))
-    kind = {404: Missing, 409: Conflicted}.get(status, Refused)
+        return ClusterAway(
+            f"{status} {message}", retry_after_s=_retry_after(response) if response is not None else None
+        )
+    kind = {404: Missing, 409: Conflicted, 410: WatchExpired}.get(status, Refused)
     return kind(status, reason, message, causes)
 
 
@@ -88,4 +104,4 @@ def _status_body(response: httpx2.Response) -> dict[str, Any]:
 
 def _retry_after(response: httpx2.Response) -> float | None:
     value = response.headers.get("Retry-After", "")
-    return float(value) if value.isdigit() else None
+    return float(value) if value.isdecimal() else None

@@ -54,19 +54,6 @@ def belongs_to(obj: Mapping[str, Any], key: TeamKey) -> bool:
     )
 
 
-def owns(obj: Mapping[str, Any], manager: str, *path: str) -> bool:
-    """Whether a manager's applies own a field, as `metadata.managedFields` tells."""
-    for entry in obj["metadata"].get("managedFields") or ():
-        if entry.get("manager") == manager and entry.get("operation") == "Apply":
-            fields = entry.get("fieldsV1") or {}
-            for name in path:
-                fields = fields.get(f"f:{name}")
-                if fields is None:
-                    return False
-            return True
-    return False
-
-
 def is_going(obj: Mapping[str, Any]) -> bool:
     """Whether the object is being deleted; applying to it would bring nothing back."""
     return "deletionTimestamp" in obj["metadata"]

@@ -14,7 +14,7 @@ from orchestrator.reconciler.journal import Journal
 from orchestrator.reconciler.outcome import NotYet, Outcome
 from orchestrator.reconciler.provisioning import LOOK_AGAIN_S
 from orchestrator.reconciler.removal import Removal, holds
-from orchestrator.store.teams import Leaving, TeamRecord, TeamState, TokenState
+from orchestrator.store.teams import Leaving, TeamRecord, TeamState
 
 
 class Deprovisioner:
@@ -55,7 +55,6 @@ class Deprovisioner:
             inventory=inventory,
             routed=None,
             good_spec=None,
-            token_state=TokenState.PENDING,
         )
         return Outcome(team=gone, ready=False, ready_message="the team is deprovisioned")
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 import structlog
 
@@ -62,8 +62,8 @@ class Reconciler:
         """Work until cancelled; passes under way are then ended where they are, and their leases handed back."""
         try:
             async with asyncio.TaskGroup() as group:
-                group.create_task(self._look_for_due())
-                group.create_task(self._tidy())
+                group.create_task(self._every(LOOK_EVERY_S, self._wake_due))
+                group.create_task(self._every(TIDY_EVERY_S, self._tidy))
                 for _ in range(self._workers):
                     group.create_task(self._work())
         finally:
@@ -88,22 +88,29 @@ class Reconciler:
             await self._team.reconcile(key)
         except DatabaseAway as error:
             log.warning("database_away", team=str(key), cause=str(error))
+            # While our own claim lasts the team counts as being worked on: nobody else would look at it so soon.
+            asyncio.get_running_loop().call_later(LOOK_EVERY_S, self.wake, key)
         except Exception:
             # One team's bug must not stop the others.
             log.exception("reconcile_failed", team=str(key))
 
-    async def _look_for_due(self) -> None:
+    async def _every(self, seconds: float, work: Callable[[], Awaitable[None]]) -> None:
+        """Do a piece of work again and again; what goes wrong once is tried again the next time."""
         while True:
-            with contextlib.suppress(DatabaseAway):
-                async with self._database.reading() as connection:
-                    due = await teams.due(connection, now=self._clock(), limit=self._workers * 4)
-                for key in due:
-                    self.wake(key)
-            await asyncio.sleep(LOOK_EVERY_S)
+            try:
+                await work()
+            except DatabaseAway as error:
+                log.warning("database_away", work=work.__name__, cause=str(error))
+            except Exception:
+                log.exception("work_failed", work=work.__name__)
+            await asyncio.sleep(seconds)
+
+    async def _wake_due(self) -> None:
+        async with self._database.reading() as connection:
+            due = await teams.due(connection, now=self._clock(), limit=self._workers * 4)
+        for key in due:
+            self.wake(key)
 
     async def _tidy(self) -> None:
-        while True:
-            with contextlib.suppress(DatabaseAway):
-                async with self._database.unit_of_work() as connection:
-                    await runs.forget_expired_keys(connection, now=self._clock())
-            await asyncio.sleep(TIDY_EVERY_S)
+        async with self._database.unit_of_work() as connection:
+            await runs.forget_expired_keys(connection, now=self._clock())

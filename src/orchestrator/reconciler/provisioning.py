@@ -10,17 +10,15 @@ from orchestrator.cluster.errors import ClusterError, Conflicted, Missing, owned
 from orchestrator.concurrency import together
 from orchestrator.domain.manifests import Platform, object_namespace, render_secret, service_url
 from orchestrator.domain.objects import (
-    FIELD_MANAGER,
     Manifest,
     Ref,
     belongs_to,
     is_going,
-    owns,
     with_hash,
 )
 from orchestrator.domain.plan import Action, NotOurs, Plan, PlannedObject, plan
-from orchestrator.domain.rollout import is_available
-from orchestrator.domain.team import Mode
+from orchestrator.domain.rollout import is_available, replicas_to_hand_over
+from orchestrator.domain.team import Mode, TeamKey
 from orchestrator.domain.wanted import wanted_objects
 from orchestrator.reconciler.journal import Journal
 from orchestrator.reconciler.outcome import NotYet, Outcome
@@ -29,8 +27,8 @@ from orchestrator.store.teams import Routed, TeamRecord
 
 #: The credential that the team's own pods carry.
 RUNTIME_PURPOSE = "runtime"
-#: Owns a Deployment's replicas between us and the autoscaler.
-HANDOVER_MANAGER = "orchestrator-autoscaler-handover"
+#: Who owns a Deployment's replicas from when they are no longer ours until the autoscaler first changes them.
+REPLICAS_MANAGER = "orchestrator-replicas"
 #: How soon to look again at what the cluster is still busy with, in seconds.
 LOOK_AGAIN_S = 0.5
 
@@ -60,6 +58,9 @@ class Provisioner:
         """
         target = self._target(team)
         async with journal.step("team_config"):
+            if not _untouched(team) and team.routed != target and await self._is_routed(team.key, target):
+                # A pass that told so ended before it could write it down: what is reached is not given up again.
+                team = replace(team, routed=target)
             config = await self._prepare_config(team, target)
         async with journal.step("observe"):
             planned, live = await self._plan(team, config)
@@ -107,6 +108,11 @@ class Provisioner:
         url = service_url(team.spec, team.names, self._platform) if mode is Mode.DEDICATED else None
         return Routed(mode=mode.value, url=url)
 
+    async def _is_routed(self, key: TeamKey, target: Routed) -> bool:
+        config = await self._config.get_team(key)
+        agent = (config.config.get("agent") if config is not None else None) or {}
+        return target == Routed(mode=agent.get("mode", ""), url=agent.get("dedicated_service_url"))
+
     async def _prepare_config(self, team: TeamRecord, target: Routed) -> TeamConfig:
         """Routing as it may be before the objects stand.
 
@@ -128,9 +134,8 @@ class Provisioner:
         wanted = wanted_objects(team.key, team.spec, team.names, self._platform)
         # Nothing of a team that no pass has touched is ours, and the names were looked up before they were kept;
         # should somebody have been faster, the apply without force says so.
-        untouched = team.observed_generation == 0 and team.failures == 0
         wanted_refs = {Ref.of(manifest) for manifest in wanted}
-        live = {} if untouched else await self._cluster.get_many(wanted_refs | team.inventory)
+        live = {} if _untouched(team) else await self._cluster.get_many(wanted_refs | team.inventory)
         try:
             return plan(team.key, wanted=wanted, live=live, live_tokens=config.live_tokens), live
         except NotOurs as error:
@@ -151,21 +156,17 @@ class Provisioner:
         return applied
 
     async def _hand_over_replicas(self, item: PlannedObject, live: Manifest | None) -> None:
-        """Before `replicas` is left to an autoscaler: have somebody else own it.
-
-        A field whose only manager drops it goes back to its default, and a running agent would shrink to one pod.
-        Source: https://kubernetes.io/docs/reference/using-api/server-side-apply/#transferring-ownership
-        """
-        if item.ref.kind != "Deployment" or live is None or "replicas" in (item.manifest or {})["spec"]:
+        """Leave a Deployment's replicas to its autoscaler without going through one replica."""
+        if item.manifest is None or live is None:
             return
-        if owns(live, FIELD_MANAGER, "spec", "replicas"):
-            replicas = {
-                "apiVersion": "apps/v1",
-                "kind": "Deployment",
-                "metadata": {"name": item.ref.name, "namespace": item.ref.namespace},
-                "spec": {"replicas": live["spec"]["replicas"]},
-            }
-            await self._cluster.apply(replicas, force=True, manager=HANDOVER_MANAGER)
+        part = replicas_to_hand_over(item.manifest, live)
+        if part is None:
+            return
+        try:
+            await self._cluster.apply(part, force=False, manager=REPLICAS_MANAGER)
+        except Conflicted:
+            # Somebody else owns them meanwhile: just what is wanted.
+            return
 
     async def _apply_one(
         self, team: TeamRecord, item: PlannedObject, step: str, journal: Journal
@@ -207,6 +208,11 @@ class Provisioner:
             if existing is not None and not belongs_to(existing, team.key):
                 raise owned_by_another(item.ref) from None
             return (await self._cluster.apply(manifest, force=True)).object
+
+
+def _untouched(team: TeamRecord) -> bool:
+    """Whether this is the first pass that ever began: what came of one that was cut off is written nowhere."""
+    return team.fence == 1
 
 
 def _resources(planned: Plan, earlier: Mapping[str, Any]) -> list[dict[str, str]]:

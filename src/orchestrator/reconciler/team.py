@@ -152,9 +152,8 @@ class TeamReconciler:
             )
         except (Problem, ConfigServiceRefused) as error:
             await self._report_refused(team, run, journal, error)
-        except asyncio.CancelledError:
-            raise
         except Exception as error:
+            # A bug must neither end the reconciler nor lose the request.
             log.exception("pass_failed", team=str(team.key))
             await self._report_waiting(
                 team, run, journal, f"an internal error ({type(error).__name__})", None

@@ -108,6 +108,9 @@ async def insert(connection: AsyncConnection, team: TeamRecord) -> None:
 async def change_wanted(connection: AsyncConnection, team: TeamRecord, *, seen_generation: int) -> bool:
     """Write what is wanted, unless somebody changed it since `seen_generation`; whether it was written."""
     values = {column: value for column, value in _row(team).items() if column in _WANTED}
+    if team.state is TeamState.LEAVING:
+        # Its tokens are revoked: whoever brings it back gets a new one.
+        values["token_state"] = TokenState.PENDING.value
     statement = teams.update().where(_is(team.key), teams.c.generation == seen_generation).values(**values)
     return (await connection.execute(statement)).rowcount == 1
 
@@ -148,7 +151,8 @@ async def report(
     """
     released = {"lease_holder": None, "lease_until": 0}
     held = sa.and_(_is(team.key), teams.c.fence == team.fence)
-    row = _row(team)
+    # Whether a token has reached somebody is noted beside a pass, which may have begun before that.
+    row = {column: value for column, value in _row(team).items() if column != "token_state"}
     whole = teams.update().where(held, teams.c.generation == seen_generation).values(**row | released)
     if (await connection.execute(whole)).rowcount == 1:
         return Reported.WHOLE
@@ -224,7 +228,6 @@ _WANTED = frozenset(
         "inventory",
         "created_config",
         "good_spec",
-        "token_state",
         "run_id",
         "due_at",
         "failures",

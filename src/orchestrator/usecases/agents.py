@@ -7,7 +7,7 @@ from typing import Any
 import structlog
 
 from orchestrator.clients.agent import AgentClient
-from orchestrator.clients.config_service import ConfigService
+from orchestrator.clients.config_service import ConfigService, ConfigServiceRefused
 from orchestrator.cluster.client import Cluster
 from orchestrator.cluster.errors import ClusterError, refusal
 from orchestrator.domain.manifests import Platform, object_namespace
@@ -66,6 +66,9 @@ class Agents:
                 await self._config.revoke_tokens(key, purpose=purpose)
         except DependencyAway as error:
             raise Unavailable(f"The {error.dependency}") from error
+        except ConfigServiceRefused as error:
+            # Somebody took the team's node away over there; the next look at the team brings it back.
+            raise Unavailable(f"The config of team {key}") from error
 
     async def _ask(self, team: TeamRecord, agent: str, token: str, body: Mapping[str, Any]) -> dict[str, Any]:
         # Where routing points now decides, not what is wanted: on the way to a runtime of its own, a team is served

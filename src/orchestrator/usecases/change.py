@@ -8,7 +8,7 @@ from pydantic import ValidationError
 from orchestrator.domain.team import TeamSpec
 from orchestrator.domain.validation import validate_spec
 from orchestrator.store.codec import dump_spec, load_spec
-from servicekit.problems import Invalid
+from servicekit.problems import Invalid, field_name
 
 
 def changed_spec(current: TeamSpec, fields: Mapping[str, Any]) -> TeamSpec:
@@ -31,9 +31,7 @@ def changed_spec(current: TeamSpec, fields: Mapping[str, Any]) -> TeamSpec:
             {name: value for name, value in spec.items() if value is not None or name in optional}
         )
     except ValidationError as error:
-        mistakes = [
-            {"field": ".".join(map(str, item["loc"])), "message": item["msg"]} for item in error.errors()
-        ]
+        mistakes = [{"field": field_name(item["loc"]), "message": item["msg"]} for item in error.errors()]
         raise _invalid(mistakes) from error
     if errors := validate_spec(wanted):
         raise _invalid([{"field": error.field, "message": error.message} for error in errors])

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
@@ -11,6 +11,7 @@ from uuid6 import uuid7
 
 from orchestrator.clients.config_service import ConfigService
 from orchestrator.cluster.client import Cluster
+from orchestrator.cluster.errors import Refused
 from orchestrator.concurrency import together
 from orchestrator.domain.durations import parse as parse_duration
 from orchestrator.domain.manifests import Platform
@@ -19,18 +20,20 @@ from orchestrator.domain.objects import (
     MANAGED_BY_LABEL,
     ORG_LABEL,
     TEAM_LABEL,
+    Manifest,
     Ref,
     belongs_to,
 )
 from orchestrator.domain.team import TeamKey, TeamNames, TeamSpec
 from orchestrator.domain.wanted import possible_refs
 from orchestrator.errors import TeamProtected
-from orchestrator.store import claims, runs, teams
+from orchestrator.store import claims, teams
 from orchestrator.store.runs import RunKind, RunRecord, RunStatus
 from orchestrator.store.signals import Signals
 from orchestrator.store.teams import Leaving, TeamRecord, TeamState
 from orchestrator.usecases.caller import Caller
-from orchestrator.usecases.provision import ATTEMPTS, TooBusy, earlier_run
+from orchestrator.usecases.provision import ATTEMPTS, TooBusy
+from orchestrator.usecases.recording import earlier_run, record_run
 from servicekit.database import Database
 from servicekit.problems import NotFound
 
@@ -150,7 +153,7 @@ class Deprovisioning:
     async def _heard_of(self, key: TeamKey, names: TeamNames) -> TeamRecord:
         """A team that is in the Config Service or the cluster, though not in the database."""
         labels = {MANAGED_BY_LABEL: FIELD_MANAGER, ORG_LABEL: key.org_id, TEAM_LABEL: key.team_node_id}
-        found = await together(self._cluster.list(kind, labels=labels) for kind in _TELLING_KINDS)
+        found = await together(self._labelled(kind, labels) for kind in _TELLING_KINDS)
         inventory = frozenset(Ref.of(obj) for objects in found for obj in objects)
         if not inventory and await self._config.get_team(key) is None:
             raise NotFound(what=f"Team {key}")
@@ -165,6 +168,13 @@ class Deprovisioning:
             created_at=now,
             updated_at=now,
         )
+
+    async def _labelled(self, kind: str, labels: Mapping[str, str]) -> list[Manifest]:
+        """Objects wherever we may look: in every namespace, or in the installation's."""
+        try:
+            return await self._cluster.list(kind, labels=labels)
+        except Refused:
+            return await self._cluster.list(kind, namespace=self._platform.namespace, labels=labels)
 
     async def _keep(
         self, request: DeprovisionRequest, caller: Caller, before: TeamRecord
@@ -201,17 +211,13 @@ class Deprovisioning:
                 await teams.insert(connection, team)
             elif not await teams.change_wanted(connection, team, seen_generation=before.generation):
                 return None
-            superseded = await runs.supersede(connection, request.key, now=now)
-            await runs.insert(connection, run)
-            if request.idempotency_key is not None:
-                await runs.remember_key(
-                    connection,
-                    caller=caller.name,
-                    key=request.idempotency_key,
-                    fingerprint=request.fingerprint(),
-                    run_id=run.id,
-                    now=now,
-                )
+            superseded = await record_run(
+                connection,
+                run,
+                caller=caller,
+                key=request.idempotency_key,
+                fingerprint=request.fingerprint(),
+            )
         for run_id in superseded:
             self._signals.run_moved(run_id)
         return run

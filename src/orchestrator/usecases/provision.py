@@ -18,14 +18,15 @@ from orchestrator.domain.plan import Plan
 from orchestrator.domain.team import TeamKey, TeamNames, TeamSpec
 from orchestrator.domain.views import provisioned_view
 from orchestrator.domain.wanted import wanted_objects
-from orchestrator.errors import ChannelTaken, Conflict, DependencyAway, IdempotencyKeyReused
-from orchestrator.store import claims, runs, teams
+from orchestrator.errors import ChannelTaken, Conflict, DependencyAway
+from orchestrator.store import claims, teams
 from orchestrator.store.runs import RunKind, RunRecord, RunStatus
 from orchestrator.store.signals import Signals
-from orchestrator.store.teams import TeamRecord, TeamState, TokenState
+from orchestrator.store.teams import TeamRecord, TeamState
 from orchestrator.usecases.caller import Caller
 from orchestrator.usecases.change import changed_spec
 from orchestrator.usecases.preflight import Preflight
+from orchestrator.usecases.recording import earlier_run, record_run
 from servicekit.database import Database
 
 #: Somebody else changed the same team between our look and our write: look again, this often.
@@ -212,17 +213,13 @@ class Provisioning:
             elif not await teams.change_wanted(connection, team, seen_generation=before.generation):
                 return None
             await claims.claim_channels(connection, key, seen.spec.slack_channel_ids)
-            superseded = await runs.supersede(connection, key, now=now)
-            await runs.insert(connection, run)
-            if request.idempotency_key is not None:
-                await runs.remember_key(
-                    connection,
-                    caller=caller.name,
-                    key=request.idempotency_key,
-                    fingerprint=request.fingerprint(),
-                    run_id=run.id,
-                    now=now,
-                )
+            superseded = await record_run(
+                connection,
+                run,
+                caller=caller,
+                key=request.idempotency_key,
+                fingerprint=request.fingerprint(),
+            )
         for run_id in superseded:
             self._signals.run_moved(run_id)
         return run
@@ -257,31 +254,9 @@ class Provisioning:
             inventory=team.inventory | {Ref.of(manifest) for manifest in wanted},
             created_config=not seen.config_exists if returning else team.created_config,
             good_spec=None if returning else team.good_spec,
-            token_state=TokenState.PENDING if returning else team.token_state,
             run_id=run.id,
             due_at=now,
             failures=0,
             restore_until=None,
             updated_at=now,
         )
-
-
-async def earlier_run(
-    database: Database, *, caller: Caller, key: str | None, fingerprint: str, now: float
-) -> RunRecord | None:
-    """The run that an idempotency key stands for.
-
-    Raises:
-        IdempotencyKeyReused: the key was used for another request.
-    """
-    if key is None:
-        return None
-    async with database.reading() as connection:
-        remembered = await runs.remembered_key(connection, caller=caller.name, key=key, now=now)
-        if remembered is None:
-            return None
-        if remembered[0] != fingerprint:
-            raise IdempotencyKeyReused(
-                key=key, errors=[{"field": "idempotency_key", "message": "was used with another body"}]
-            )
-        return await runs.get(connection, remembered[1])

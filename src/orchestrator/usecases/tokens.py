@@ -2,7 +2,7 @@
 
 import structlog
 
-from orchestrator.clients.config_service import ConfigService
+from orchestrator.clients.config_service import ConfigService, ConfigServiceRefused
 from orchestrator.errors import DependencyAway
 from orchestrator.store import teams
 from orchestrator.store.runs import RunKind, RunRecord, RunStatus
@@ -37,7 +37,7 @@ class TeamTokens:
             return None
         try:
             return (await self._config.mint_token(run.key, purpose=TEAM_PURPOSE)).token
-        except DependencyAway as error:
+        except (DependencyAway, ConfigServiceRefused) as error:
             log.warning("token_not_minted", team=str(run.key), cause=str(error))
             return None
 

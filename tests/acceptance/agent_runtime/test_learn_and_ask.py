@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.integration.agent_runtime.fake_config_service import FakeConfigService
-from tests.integration.agent_runtime.processes import start_agent_process
 
 from ai_pipeline import sample_export_dir
+from tests.integration.agent_runtime.fake_config_service import FakeConfigService
+from tests.integration.agent_runtime.processes import start_agent_process
 
 TEAMS = {"platform-sre": "C12345", "data": "C99999"}
 

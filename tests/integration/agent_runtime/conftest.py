@@ -3,6 +3,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+
 from tests.integration.agent_runtime.fake_config_service import FakeConfigService
 from tests.integration.agent_runtime.processes import RunningAgent, start_agent_process
 

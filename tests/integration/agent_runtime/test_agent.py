@@ -8,14 +8,14 @@ from pathlib import Path
 
 import httpx2
 import pytest
-from tests.integration.agent_runtime.conftest import StartAgent
-from tests.integration.agent_runtime.fake_config_service import FakeConfigService
-from tests.integration.agent_runtime.processes import RunningAgent
 
 from agent_runtime.agent import Agent
 from agent_runtime.capacity import Capacity
 from agent_runtime.config_service import ConfigServiceClient
 from servicekit.problems import Unavailable
+from tests.integration.agent_runtime.conftest import StartAgent
+from tests.integration.agent_runtime.fake_config_service import FakeConfigService
+from tests.integration.agent_runtime.processes import RunningAgent
 
 
 def entry(id_: str, title: str, answer: str) -> dict[str, object]:

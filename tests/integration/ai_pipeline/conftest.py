@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.integration.agent_runtime.fake_config_service import FakeConfigService
 
 from ai_pipeline import sample_export_dir
 from ai_pipeline.cli import main
 from ai_pipeline.config_service import Retry
+from tests.integration.agent_runtime.fake_config_service import FakeConfigService
 
 TOKEN = "t-platform-sre"
 QUICK = Retry(attempts=3, wait_initial_s=0.01, wait_max_s=0.02, wait_jitter_s=0)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from tests.integration.agent_runtime.fake_config_service import FakeConfigService
 from tests.integration.ai_pipeline.conftest import TOKEN, Job
 

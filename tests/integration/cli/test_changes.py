@@ -2,6 +2,7 @@ import json
 
 import pytest
 import yaml
+
 from tests.integration.cli.conftest import PLAN, a_run, a_step, problem
 
 SEED = ("provision", "--org", "extend", "--team", "platform-sre")

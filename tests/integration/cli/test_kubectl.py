@@ -7,9 +7,9 @@ import pytest
 import yaml
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, PlainTextResponse
-from tests.integration.cli.conftest import serving
 
 from orchestrator.cli.kubectl import Cluster
+from tests.integration.cli.conftest import serving
 
 TABLE = {
     "kind": "Table",

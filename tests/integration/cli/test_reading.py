@@ -2,6 +2,7 @@ import json
 import socket
 
 import pytest
+
 from tests.integration.cli.conftest import TOKEN, a_run, a_step, a_team
 
 

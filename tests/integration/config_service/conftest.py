@@ -10,12 +10,12 @@ from typing import Any
 import httpx2
 import pytest
 from fastapi import FastAPI
-from tests.postgresql import run_sql
 
 from config_service.domain.ids import dedicated_url_pattern
 from config_service.runtime import create_app
 from config_service.store.migrate import MIGRATIONS
 from servicekit.database import Database
+from tests.postgresql import run_sql
 
 ADMIN_TOKEN = "installation-admin"
 TOKEN_KEY = b"k" * 32

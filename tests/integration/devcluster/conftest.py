@@ -7,7 +7,6 @@ from typing import Any
 import httpx2
 import pytest
 import pytest_asyncio
-from tests.integration.devcluster.cluster import Cluster, give_namespace
 
 from devcluster.controllers import Controllers
 from devcluster.node import Node
@@ -15,6 +14,7 @@ from devcluster.objects import utc_now
 from devcluster.pods.context import NodeConfig
 from devcluster.registry import Registry
 from devcluster.server import DevCluster, DevClusterSettings
+from tests.integration.devcluster.cluster import Cluster, give_namespace
 
 #: Containers come back fast, so that tests of restarts end fast.
 QUICK = NodeConfig(first_back_off_s=0.01, longest_back_off_s=0.05)

@@ -7,11 +7,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from tests.integration.devcluster.cluster import NAMESPACE, Cluster, container, give_namespace
-from tests.integration.devcluster.conftest import in_background
 
 from devcluster.controllers import Controllers
 from devcluster.registry import Registry
+from tests.integration.devcluster.cluster import NAMESPACE, Cluster, container, give_namespace
+from tests.integration.devcluster.conftest import in_background
 
 
 @dataclass

@@ -1,6 +1,7 @@
 from datetime import datetime
 from typing import Any
 
+from devcluster.metadata import condition_of, has_condition, is_leaving
 from tests.integration.devcluster.cluster import (
     NAMESPACE,
     SLEEPER,
@@ -10,8 +11,6 @@ from tests.integration.devcluster.cluster import (
     pod,
     server,
 )
-
-from devcluster.metadata import condition_of, has_condition, is_leaving
 
 
 def deployment(name: str, agent: dict[str, Any], **spec: Any) -> dict[str, Any]:

@@ -10,6 +10,8 @@ from typing import Any
 
 import httpx2
 import pytest
+
+from devcluster.errors import BadRequest
 from tests.integration.devcluster.cluster import (
     NAMESPACE,
     SLEEPER,
@@ -23,8 +25,6 @@ from tests.integration.devcluster.cluster import (
     server,
     waits_for,
 )
-
-from devcluster.errors import BadRequest
 
 
 def exists(pid: int) -> bool:

@@ -4,9 +4,9 @@ from typing import Any
 
 import httpx2
 import pytest
-from tests.integration.devcluster.cluster import NAMESPACE, Cluster, container, is_ready, pod, server
 
 from devcluster.proxy import ServiceProxy
+from tests.integration.devcluster.cluster import NAMESPACE, Cluster, container, is_ready, pod, server
 
 #: Answers a request with its own method, path, headers and body; `/slow` in two pieces.
 ECHO = """

@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping
 
 import pytest
+
 from tests.integration.devcluster.recordings import Replay, big_secret, scenarios, steps_of
 
 #: Fields of recorded answers that are not compared, each with the reason. All 318 steps are replayed.

@@ -8,10 +8,13 @@ from typing import Self
 from uuid import uuid4
 
 import pytest
-from tests.integration.orchestrator.world import World
+import pytest_asyncio
 
 from devcluster.server import DevCluster, DevClusterSettings
 from orchestrator.settings import Settings
+from tests import real_cluster
+from tests.integration.orchestrator.world import World
+from tests.postgresql import run_sql
 
 
 class _InThread:
@@ -56,15 +59,18 @@ class _InThread:
 @pytest.fixture(scope="session")
 def kubeconfig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """How to reach one API server that all tests of the session share, each in a namespace of its own."""
+    if real_cluster.is_given():
+        with real_cluster.real_cluster() as given:
+            yield given
+        return
     with _InThread(tmp_path_factory.mktemp("cluster")) as cluster:
         yield cluster.kubeconfig
 
 
-@pytest.fixture
-def settings(database_url: str, kubeconfig: Path, tmp_path: Path) -> Settings:
+def _settings(database_url: str, kubeconfig: Path, folder: Path) -> Settings:
     return Settings(
         database_url=database_url,
-        data_dir=tmp_path,
+        data_dir=folder,
         kubeconfig=str(kubeconfig),
         namespace=f"t-{uuid4().hex[:12]}",
         auto_migrate=True,
@@ -75,7 +81,38 @@ def settings(database_url: str, kubeconfig: Path, tmp_path: Path) -> Settings:
 
 
 @pytest.fixture
+def settings(database_url: str, kubeconfig: Path, tmp_path: Path) -> Settings:
+    return _settings(database_url, kubeconfig, tmp_path)
+
+
+@pytest.fixture
 async def world(settings: Settings) -> AsyncIterator[World]:
     """A control plane that runs, and everything around it that a test may look at."""
     async with World.start(settings) as world:
+        yield world
+
+
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def shared_settings(
+    request: pytest.FixtureRequest, kubeconfig: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Settings]:
+    """Settings of a control plane that a whole module shares, on both databases."""
+    folder = tmp_path_factory.mktemp("shared")
+    if request.param == "sqlite":
+        yield _settings(f"sqlite:///{folder}/test.db", kubeconfig, folder)
+        return
+    uri: str = request.getfixturevalue("postgresql_uri")
+    name = f"test_{uuid4().hex}"
+    run_sql(uri, f"CREATE DATABASE {name}")
+    yield _settings(uri.replace("/postgres?", f"/{name}?"), kubeconfig, folder)
+    run_sql(uri, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def shared_world(shared_settings: Settings) -> AsyncIterator[World]:
+    """A control plane that a whole module shares: for tests that look at teams of their own, or change nothing.
+
+    Such a module runs on one event loop: `pytestmark = pytest.mark.asyncio(loop_scope="module")`.
+    """
+    async with World.start(shared_settings) as world:
         yield world

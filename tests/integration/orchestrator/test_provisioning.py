@@ -4,6 +4,7 @@ import asyncio
 import base64
 
 import pytest
+
 from tests.integration.orchestrator.world import SEED, World
 
 CRONJOB = "ai-pipeline-extend-platform-sre"

@@ -36,23 +36,31 @@ class World:
     @classmethod
     @contextlib.asynccontextmanager
     async def start(
-        cls, settings: Settings, *, doors_of: Callable[[Doors], Doors] = lambda doors: doors
+        cls,
+        settings: Settings,
+        *,
+        doors_of: Callable[[Doors], Doors] = lambda doors: doors,
+        drift: bool = False,
     ) -> AsyncIterator[Self]:
         """Start it; the end stops it as a process does that is told to.
 
         Args:
             settings: of the control plane.
             doors_of: replaces doors, by ones that fail for example.
+            drift: whether to watch the cluster as well; most tests want nothing to happen by itself.
         """
         async with open_doors(settings, admin_token=ADMIN_TOKEN) as doors:
             plane = control_plane(settings, doors_of(doors), admin_token=ADMIN_TOKEN)
             world = cls(settings, doors, plane)
-            reconciling = asyncio.create_task(plane.reconciler.run())
+            tasks = [asyncio.create_task(plane.reconciler.run())]
+            if drift:
+                tasks.append(asyncio.create_task(plane.drift.run()))
             try:
                 yield world
             finally:
-                reconciling.cancel()
-                await asyncio.gather(reconciling, return_exceptions=True)
+                for task in tasks:
+                    task.cancel()
+                await asyncio.gather(*tasks, return_exceptions=True)
                 await world.http.aclose()
 
     def caller(self, token: str | None) -> httpx2.AsyncClient:

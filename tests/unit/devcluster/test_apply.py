@@ -5,7 +5,7 @@ import pytest
 from devcluster.apply import apply
 from devcluster.errors import ApiError, BadRequest, Conflict
 from devcluster.kinds import by_kind
-from devcluster.managers import Writer
+from devcluster.managers import Writer, carry_managed_fields
 
 DEPLOYMENT = by_kind("Deployment")
 OURS = Writer("orchestrator", "Apply")
@@ -207,3 +207,41 @@ def test_managed_fields_cannot_be_applied():
     configuration["metadata"]["managedFields"] = [{"manager": "x"}]
     with pytest.raises(BadRequest):
         applied(None, configuration)
+
+
+def test_the_last_label_can_go():
+    live = applied(None, wanted([container()], labels={"team": "x"}))
+    assert applied(live, wanted([container()]))["metadata"]["name"] == "a"
+    assert "labels" not in applied(live, wanted([container()]))["metadata"]
+
+
+class TestOwnersAfterAnUpdate:
+    """A create, replace or patch, as opposed to an apply."""
+
+    @staticmethod
+    def updated(live, change, writer):
+        obj = {**live, "spec": {**live["spec"], **change}, "metadata": {**live["metadata"]}}
+        carry_managed_fields(DEPLOYMENT, obj, live, writer, "2026-01-02T00:00:00Z")
+        return obj
+
+    def test_who_changes_a_field_owns_it_alone(self):
+        live = applied(None, wanted([container()], replicas=2))
+        changed = self.updated(live, {"replicas": 3}, Writer("scaler", "Update"))
+        assert owners_of(changed)["scaler"] == {"f:spec": {"f:replicas": {}}}
+        assert "f:replicas" not in owners_of(changed)["orchestrator"]["f:spec"]
+
+    def test_shared_fields_that_did_not_change_stay_shared(self):
+        scaler = Writer("scaler", "Update")
+        live = applied(None, wanted([container()], replicas=2))
+        live = self.updated(live, {"replicas": 3}, scaler)
+        live = applied(live, wanted([container()], replicas=3))
+        live = self.updated(live, {"paused": True}, scaler)
+        assert "f:replicas" in owners_of(live)["orchestrator"]["f:spec"]
+        assert owners_of(live)["scaler"] == {"f:spec": {"f:paused": {}, "f:replicas": {}}}
+
+    def test_a_removed_field_is_nobodys(self):
+        live = applied(None, wanted([container()], replicas=2))
+        without = {**live, "spec": {key: value for key, value in live["spec"].items() if key != "replicas"}}
+        without["metadata"] = {**live["metadata"]}
+        carry_managed_fields(DEPLOYMENT, without, live, Writer("kubectl", "Update"), "2026-01-02T00:00:00Z")
+        assert "f:replicas" not in owners_of(without)["orchestrator"]["f:spec"]

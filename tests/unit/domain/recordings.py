@@ -21,3 +21,8 @@ def was_taken(step: dict[str, Any]) -> bool:
 def note(step: dict[str, Any]) -> str:
     """A name for a test's parameter."""
     return step.get("note") or step["request"]["path"]
+
+
+def scenarios() -> list[str]:
+    """The names of all scenarios."""
+    return sorted(path.stem for path in _FOLDER.glob("*.json"))

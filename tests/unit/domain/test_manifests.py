@@ -8,8 +8,6 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.strategies import specs, team_keys
-from tests.unit.domain.pod_security import violations
 
 from orchestrator.domain import egress, quantities
 from orchestrator.domain.labels import check_key, check_value
@@ -36,6 +34,8 @@ from orchestrator.domain.team import (
     TeamSpec,
     Toleration,
 )
+from tests.strategies import specs, team_keys
+from tests.unit.domain.pod_security import violations
 
 KEY = TeamKey("extend", "platform-sre")
 NAMES = claim(KEY, lambda _: False)

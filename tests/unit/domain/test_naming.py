@@ -5,11 +5,11 @@ import re
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.strategies import team_keys
-from tests.unit.domain import recordings
 
 from orchestrator.domain.naming import AGENT, NAMESPACE, PIPELINE, SECRET, NameKind, candidates, claim
 from orchestrator.domain.team import TeamKey, TeamNames
+from tests.strategies import team_keys
+from tests.unit.domain import recordings
 
 KINDS = (PIPELINE, AGENT, SECRET, NAMESPACE)
 LABEL = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")

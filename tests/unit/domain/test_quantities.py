@@ -3,9 +3,9 @@ from decimal import Decimal
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.unit.domain import recordings
 
 from orchestrator.domain.quantities import InvalidQuantityError, canonical, check, parse
+from tests.unit.domain import recordings
 
 
 @pytest.mark.parametrize(

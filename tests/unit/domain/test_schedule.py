@@ -5,12 +5,12 @@ from zoneinfo import ZoneInfo
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.strategies import schedules, team_keys, time_zones
-from tests.unit.domain import recordings
 
 from orchestrator.domain import schedule
 from orchestrator.domain.schedule import InvalidScheduleError, next_times, resolve, validate_schedule
 from orchestrator.domain.team import TeamKey
+from tests.strategies import schedules, team_keys, time_zones
+from tests.unit.domain import recordings
 
 KEY = TeamKey("extend", "platform-sre")
 

@@ -2,12 +2,12 @@ from dataclasses import replace
 
 import pytest
 from hypothesis import given
-from tests.strategies import specs
-from tests.unit.domain import recordings
 
 from orchestrator.domain import egress, labels
 from orchestrator.domain.team import Autoscaling, Dedicated, Mode, Resources, Sla, TeamSpec, Toleration
 from orchestrator.domain.validation import FieldError, validate_spec
+from tests.strategies import specs
+from tests.unit.domain import recordings
 
 GUARANTEED = Sla.GUARANTEED
 

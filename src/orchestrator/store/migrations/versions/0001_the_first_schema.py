@@ -9,6 +9,9 @@ down_revision = None
 branch_labels = None
 depends_on = None
 
+ID = sa.String(length=63).with_variant(sa.String(length=63, collation="C"), "postgresql")
+DOCUMENT = sa.JSON().with_variant(postgresql.JSONB(), "postgresql")
+
 
 def upgrade() -> None:
     """Make every table."""
@@ -17,12 +20,12 @@ def upgrade() -> None:
         sa.Column("slack_channel_id", sa.String(length=32), nullable=False),
         sa.Column(
             "org_id",
-            sa.String(length=63).with_variant(sa.String(length=63, collation="C"), "postgresql"),
+            ID,
             nullable=False,
         ),
         sa.Column(
             "team_node_id",
-            sa.String(length=63).with_variant(sa.String(length=63, collation="C"), "postgresql"),
+            ID,
             nullable=False,
         ),
         sa.PrimaryKeyConstraint("slack_channel_id"),
@@ -42,12 +45,12 @@ def upgrade() -> None:
         sa.Column("name", sa.String(length=63), nullable=False),
         sa.Column(
             "org_id",
-            sa.String(length=63).with_variant(sa.String(length=63, collation="C"), "postgresql"),
+            ID,
             nullable=False,
         ),
         sa.Column(
             "team_node_id",
-            sa.String(length=63).with_variant(sa.String(length=63, collation="C"), "postgresql"),
+            ID,
             nullable=False,
         ),
         sa.PrimaryKeyConstraint("name"),
@@ -58,12 +61,12 @@ def upgrade() -> None:
         sa.Column("id", sa.String(length=36), nullable=False),
         sa.Column(
             "org_id",
-            sa.String(length=63).with_variant(sa.String(length=63, collation="C"), "postgresql"),
+            ID,
             nullable=False,
         ),
         sa.Column(
             "team_node_id",
-            sa.String(length=63).with_variant(sa.String(length=63, collation="C"), "postgresql"),
+            ID,
             nullable=False,
         ),
         sa.Column("kind", sa.String(length=16), nullable=False),
@@ -72,23 +75,23 @@ def upgrade() -> None:
         sa.Column("requested_by", sa.String(length=255), nullable=False),
         sa.Column(
             "request",
-            sa.JSON().with_variant(postgresql.JSONB(astext_type=sa.Text()), "postgresql"),
+            DOCUMENT,
             nullable=False,
         ),
         sa.Column(
             "steps",
-            sa.JSON().with_variant(postgresql.JSONB(astext_type=sa.Text()), "postgresql"),
+            DOCUMENT,
             nullable=False,
         ),
         sa.Column("waiting_for", sa.Text(), nullable=True),
         sa.Column(
             "error",
-            sa.JSON().with_variant(postgresql.JSONB(astext_type=sa.Text()), "postgresql"),
+            DOCUMENT,
             nullable=True,
         ),
         sa.Column(
             "result",
-            sa.JSON().with_variant(postgresql.JSONB(astext_type=sa.Text()), "postgresql"),
+            DOCUMENT,
             nullable=True,
         ),
         sa.Column("created_at", sa.Double(), nullable=False),
@@ -101,44 +104,44 @@ def upgrade() -> None:
         "teams",
         sa.Column(
             "org_id",
-            sa.String(length=63).with_variant(sa.String(length=63, collation="C"), "postgresql"),
+            ID,
             nullable=False,
         ),
         sa.Column(
             "team_node_id",
-            sa.String(length=63).with_variant(sa.String(length=63, collation="C"), "postgresql"),
+            ID,
             nullable=False,
         ),
         sa.Column("state", sa.String(length=16), nullable=False),
         sa.Column(
             "spec",
-            sa.JSON().with_variant(postgresql.JSONB(astext_type=sa.Text()), "postgresql"),
+            DOCUMENT,
             nullable=False,
         ),
         sa.Column("generation", sa.BigInteger(), nullable=False),
         sa.Column(
             "names",
-            sa.JSON().with_variant(postgresql.JSONB(astext_type=sa.Text()), "postgresql"),
+            DOCUMENT,
             nullable=False,
         ),
         sa.Column(
             "leaving",
-            sa.JSON().with_variant(postgresql.JSONB(astext_type=sa.Text()), "postgresql"),
+            DOCUMENT,
             nullable=True,
         ),
         sa.Column(
             "inventory",
-            sa.JSON().with_variant(postgresql.JSONB(astext_type=sa.Text()), "postgresql"),
+            DOCUMENT,
             nullable=False,
         ),
         sa.Column(
             "routed",
-            sa.JSON().with_variant(postgresql.JSONB(astext_type=sa.Text()), "postgresql"),
+            DOCUMENT,
             nullable=True,
         ),
         sa.Column(
             "good_spec",
-            sa.JSON().with_variant(postgresql.JSONB(astext_type=sa.Text()), "postgresql"),
+            DOCUMENT,
             nullable=True,
         ),
         sa.Column("good_generation", sa.BigInteger(), nullable=False),
@@ -147,7 +150,7 @@ def upgrade() -> None:
         sa.Column("observed_generation", sa.BigInteger(), nullable=False),
         sa.Column(
             "conditions",
-            sa.JSON().with_variant(postgresql.JSONB(astext_type=sa.Text()), "postgresql"),
+            DOCUMENT,
             nullable=False,
         ),
         sa.Column("ready", sa.Integer(), nullable=False),

@@ -1,0 +1,197 @@
+"""Drift: what somebody deletes or changes by hand comes back, told by the watch and not by the clock."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from orchestrator.domain.objects import Manifest, Ref
+from orchestrator.domain.team import TeamKey
+from orchestrator.reconciler.drift import HOT_WAKES, WATCHED_KINDS, Damper, Index
+from orchestrator.settings import Settings
+from tests.integration.orchestrator.world import World
+
+AGENT = "agent-dedicated-extend-platform-sre"
+#: Everything a team may have at once in the installation's namespace.
+WHOLE: dict[str, Any] = {
+    "dedicated": {"replicas": 2, "autoscaling": {"min_replicas": 2, "max_replicas": 4}},
+}
+
+
+@pytest.fixture
+async def watching(settings: Settings) -> AsyncIterator[World]:
+    """A control plane with its drift watch; the resync is too far away to be what mends anything."""
+    async with World.start(
+        settings.model_copy(update={"resync_interval": timedelta(hours=1)}), drift=True
+    ) as world:
+        yield world
+
+
+async def seen(world: World, kind: str, condition: Callable[[Manifest], bool]) -> None:
+    """Return when an object of a kind, as the cluster tells of it, is as it should be."""
+    labels = {"app.kubernetes.io/managed-by": "orchestrator"}
+    async with asyncio.timeout(15):
+        listed = await world.cluster.list_versioned(kind, namespace=world.namespace, labels=labels)
+        if any(map(condition, listed.objects)):
+            return
+        events = world.cluster.watch(
+            kind, namespace=world.namespace, labels=labels, version=listed.version, quiet_s=15, watch_s=15
+        )
+        async for event, obj in events:
+            if event in {"ADDED", "MODIFIED"} and condition(obj):
+                return
+
+
+@pytest.mark.parametrize(
+    "kind", [kind for kind in WATCHED_KINDS if kind not in {"Namespace", "ResourceQuota", "LimitRange"}]
+)
+async def test_a_deleted_object_comes_back(watching: World, kind: str) -> None:
+    await watching.provision(**WHOLE)
+    ref, obj = next((ref, obj) for ref, obj in (await watching.objects()).items() if ref.kind == kind)
+
+    await watching.cluster._send("DELETE", path_of(ref))
+
+    def is_back(now: Manifest) -> bool:
+        return now["metadata"]["name"] == ref.name and now["metadata"]["uid"] != obj["metadata"]["uid"]
+
+    await seen(watching, kind, is_back)
+
+
+async def test_a_changed_field_of_ours_is_put_back(watching: World) -> None:
+    await watching.provision()
+
+    await by_hand(watching, Ref("Deployment", watching.namespace, AGENT), {"spec": {"replicas": 7}})
+
+    await seen(watching, "Deployment", lambda obj: obj["spec"]["replicas"] == 1)
+
+
+async def test_a_removed_label_of_ours_is_put_back(watching: World) -> None:
+    await watching.provision()
+
+    labels = {"metadata": {"labels": {"app.kubernetes.io/part-of": "somebody-elses"}}}
+    await by_hand(watching, Ref("Service", watching.namespace, AGENT), labels)
+
+    await seen(
+        watching,
+        "Service",
+        lambda obj: obj["metadata"]["labels"]["app.kubernetes.io/part-of"] == "incidentfox",
+    )
+
+
+async def test_fields_of_others_are_left_alone(watching: World) -> None:
+    await watching.provision(**WHOLE)
+
+    patch = {"metadata": {"annotations": {"example.com/note": "keep"}}, "spec": {"replicas": 3}}
+    await by_hand(watching, Ref("Deployment", watching.namespace, AGENT), patch)
+    await watching.http.post("/api/v1/admin/teams/extend/platform-sre/reconcile")
+    await watching.provision(slack_channel_ids=["C2"])
+
+    deployment = await watching.get("Deployment", AGENT)
+    assert deployment is not None
+    assert deployment["spec"]["replicas"] == 3
+    assert deployment["metadata"]["annotations"]["example.com/note"] == "keep"
+
+
+async def test_an_agent_that_becomes_available_is_noticed_at_once(watching: World) -> None:
+    await watching.provision()
+
+    woken = asyncio.Event()
+    watching.plane.services.signals.on_team(lambda _key: woken.set())
+
+    await watching.make_available(AGENT)
+
+    await asyncio.wait_for(woken.wait(), 15)
+
+
+async def test_turning_autoscaling_on_keeps_the_replicas_that_run(watching: World) -> None:
+    await watching.provision(dedicated={"replicas": 3})
+
+    await watching.provision(dedicated={"autoscaling": {"min_replicas": 2, "max_replicas": 5}})
+
+    deployment = await watching.get("Deployment", AGENT)
+    assert deployment is not None
+    assert deployment["spec"]["replicas"] == 3
+
+
+def test_a_list_that_lacks_an_object_wakes_its_team_once() -> None:
+    woken: list[object] = []
+    index = Index(woken.append)
+    index.listed("Service", [service("u1", 5)])
+
+    index.listed("Service", [])
+    index.listed("Service", [])
+
+    assert len(woken) == 1
+
+
+def test_what_we_wrote_ourselves_is_no_news() -> None:
+    woken: list[object] = []
+    index = Index(woken.append)
+    index.applied(service("u1", 7, generation=2))
+
+    index.changed("MODIFIED", service("u1", 5, generation=1))
+    index.changed("MODIFIED", service("u1", 7, generation=2))
+    index.deleted("u1")
+    index.changed("DELETED", service("u1", 9))
+
+    assert woken == []
+
+
+def test_a_team_that_is_fought_over_is_woken_ever_more_seldom() -> None:
+    now = 0.0
+    woken: list[TeamKey] = []
+    pauses: list[float] = []
+
+    def later(seconds: float, call: Callable[[], None]) -> None:
+        nonlocal now
+        pauses.append(seconds)
+        now += seconds
+        call()
+
+    damper = Damper(woken.append, later=later, clock=lambda: now)
+    for _ in range(HOT_WAKES + 4):
+        damper(TeamKey("o", "t"))
+
+    assert len(woken) == HOT_WAKES + 4
+    assert pauses == [2.0, 4.0, 8.0, 16.0]
+    now += 61.0
+    damper(TeamKey("o", "t"))
+    assert len(pauses) == 4
+
+
+def service(uid: str, version: int, generation: int = 1) -> Manifest:
+    labels = {
+        "app.kubernetes.io/managed-by": "orchestrator",
+        "incidentfox.io/org-id": "o",
+        "incidentfox.io/team-node-id": "t",
+    }
+    return {
+        "kind": "Service",
+        "metadata": {
+            "uid": uid,
+            "name": "s",
+            "resourceVersion": str(version),
+            "generation": generation,
+            "labels": labels,
+        },
+    }
+
+
+def path_of(ref: Ref) -> str:
+    from orchestrator.cluster.kinds import KINDS
+
+    return f"{KINDS[ref.kind].collection(ref.namespace)}/{ref.name}"
+
+
+async def by_hand(world: World, ref: Ref, patch: Manifest) -> None:
+    """Change an object as `kubectl edit` does."""
+    await world.cluster._send(
+        "PATCH",
+        path_of(ref),
+        params={"fieldManager": "kubectl-edit"},
+        content=json.dumps(patch),
+        headers={"Content-Type": "application/merge-patch+json"},
+    )
