@@ -209,7 +209,12 @@ def as_json(measured: Measured, size: Size, seconds: float) -> dict[str, Any]:
         "at": datetime.now(UTC).isoformat(timespec="seconds"),
         "seconds": round(seconds, 1),
         "machine": {"python": platform.python_version(), "system": platform.system(), "cpus": os.cpu_count()},
-        "size": {"rounds": len(measured.crowd["bare"]), "alone": size.alone, "crowd": size.crowd, "callers": CALLERS},
+        "size": {
+            "rounds": len(measured.crowd["bare"]),
+            "alone": size.alone,
+            "crowd": size.crowd,
+            "callers": CALLERS,
+        },
         "objects_a_team": measured.objects,
         "figures": [
             {

@@ -96,13 +96,13 @@ async def test_a_team_sees_its_own_only_and_its_admins_see_it_too(admin, team):
 
 async def test_wrong_entries_are_refused_with_their_place(team):
     for wrong, field in (
-        ({"entries": [entry(), entry("x" * 129)]}, "entries.1.id"),
-        ({"entries": [entry("")]}, "entries.0.id"),
-        ({"entries": [entry(source={"channel": "C1"})]}, "entries.0.source.thread_ts"),
-        ({"entries": [entry(colour="red")]}, "entries.0.colour"),
+        ({"entries": [entry(), entry("x" * 129)]}, "entries[1].id"),
+        ({"entries": [entry("")]}, "entries[0].id"),
+        ({"entries": [entry(source={"channel": "C1"})]}, "entries[0].source.thread_ts"),
+        ({"entries": [entry(colour="red")]}, "entries[0].colour"),
         ({"entries": [entry("a"), entry("a")]}, "entries"),
         ({"entries": [entry(title="a\x00b")]}, "body"),
-        ({"entries": [entry(title=5)]}, "entries.0.title"),
+        ({"entries": [entry(title=5)]}, "entries[0].title"),
         ({"entries": [{}] * 501}, "entries"),
         ({}, "entries"),
     ):
