@@ -13,8 +13,8 @@ from orchestrator.usecases.caller import Caller
 from servicekit.problems import Forbidden, Unauthorized, Unavailable
 
 
-def bearer_token(request: Request) -> str:
-    """The token of the request.
+async def bearer_token(request: Request) -> str:
+    """The token of the request; a coroutine because FastAPI hands plain functions to a thread.
 
     Raises:
         Unauthorized: it has none.

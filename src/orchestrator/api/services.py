@@ -34,7 +34,8 @@ class Services:
     agents: Agents
 
 
-def _services(request: Request) -> Services:
+async def _services(request: Request) -> Services:
+    """A coroutine, though nothing is awaited: FastAPI hands plain functions to a thread."""
     services: Services = request.app.state.services
     return services
 
