@@ -108,6 +108,8 @@ def test_a_run_that_goes_on_says_what_it_waits_for_and_how_to_follow_it(fake, cl
 
 def test_steps_are_told_while_the_request_still_waits(fake, cli):
     fake.answer_after_events = True
+    # As the API's own answer does, it names the step too: which of both comes first, the step is told once.
+    fake.answer = a_run(steps=[a_step("deployment")])
     fake.runs = [a_run("running")]
     fake.streams = [
         [("step", a_step("deployment", "running")), ("step", a_step("deployment")), ("run", a_run())]
