@@ -331,8 +331,15 @@ async def test_every_step_fails_once_and_the_end_is_the_same(folder: Path, name:
     assert list(differences(wanted, found)) == []
 
 
-@pytest.mark.parametrize("name", ["provision new dedicated", "change channels", "deprovision delete_config"])
-@pytest.mark.parametrize("fault", [Fault.ANSWER_LOST, Fault.KILLED], ids=lambda fault: fault.value)
+@pytest.mark.parametrize(
+    ("name", "fault"),
+    [
+        ("provision new dedicated", Fault.KILLED),
+        ("change channels", Fault.ANSWER_LOST),
+        ("deprovision delete_config", Fault.KILLED),
+    ],
+    ids=lambda value: value.value if isinstance(value, Fault) else value,
+)
 async def test_it_is_so_on_postgresql_too(
     folder: Path, postgresql_url: str, record_property: Callable[[str, object], None], name: str, fault: Fault
 ) -> None:
