@@ -6,7 +6,7 @@ from typing import Any
 
 from orchestrator.domain.manifests import Platform
 from orchestrator.domain.naming import claim
-from orchestrator.domain.objects import Manifest, with_hash
+from orchestrator.domain.objects import MANAGED_BY_LABEL, Manifest, with_hash
 from orchestrator.domain.team import Dedicated, Mode, TeamKey, TeamSpec
 from orchestrator.domain.wanted import wanted_objects
 
@@ -47,7 +47,17 @@ def objects_of(key: TeamKey, number: int, platform: Platform) -> list[Manifest]:
         dedicated=Dedicated(),
     )
     wanted = wanted_objects(key, spec, claim(key, lambda _name: False), platform)
-    return [with_hash(_with_credential(manifest)) for manifest in wanted]
+    return [_unwatched(with_hash(_with_credential(manifest))) for manifest in wanted]
+
+
+def _unwatched(manifest: Manifest) -> Manifest:
+    """The object under another manager's label of the same length.
+
+    The orchestrator watches what is labelled as its own; the bare loop must not be slowed down by that.
+    """
+    metadata = manifest["metadata"]
+    labels = metadata["labels"] | {MANAGED_BY_LABEL: "bare-applier"}
+    return manifest | {"metadata": metadata | {"labels": labels}}
 
 
 def _channel(number: int) -> str:

@@ -21,6 +21,7 @@ from orchestrator.api.app import WithConfigService, create_app
 from orchestrator.api.services import Services
 from orchestrator.clients.agent import AgentClient
 from orchestrator.clients.config_service import ConfigService
+from orchestrator.clients.in_process import InProcess
 from orchestrator.cluster.client import Cluster
 from orchestrator.domain.manifests import Platform
 from orchestrator.reconciler.drift import DriftWatch
@@ -104,7 +105,7 @@ async def open_doors(settings: Settings, *, admin_token: str) -> AsyncIterator[D
         if settings.config_service_url is None:
             config_app = await _embedded_config_service(settings, admin_token, stack)
             config_http = httpx2.AsyncClient(
-                transport=httpx2.ASGITransport(config_app, raise_app_exceptions=False),
+                transport=InProcess(config_app),
                 base_url="http://config-service",
                 headers=headers,
             )

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any
 
 import httpx2
@@ -64,7 +65,7 @@ class ConfigService:
     async def get_team(self, key: TeamKey) -> TeamConfig | None:
         """The team's config and credentials, or `None` when it is not known there."""
         response = await self._send("GET", _team(key), allow=(404,))
-        if response.status_code == httpx2.codes.NOT_FOUND:
+        if response.status_code == HTTPStatus.NOT_FOUND:
             return None
         return _team_config(response.json())
 
@@ -117,7 +118,7 @@ class ConfigService:
         response = await self._send(
             "GET", "/api/v1/auth/me", headers={"Authorization": f"Bearer {token}"}, allow=(401,)
         )
-        if response.status_code == httpx2.codes.UNAUTHORIZED:
+        if response.status_code == HTTPStatus.UNAUTHORIZED:
             return None
         body = response.json()
         return WhoAmI(body["kind"], body.get("org_id"), body.get("team_node_id"), body.get("token_id"))
@@ -138,9 +139,9 @@ class ConfigService:
         except httpx2.TransportError as error:
             raise DependencyAway("config_service", type(error).__name__) from error
         status = response.status_code
-        if status < httpx2.codes.BAD_REQUEST or status in allow:
+        if status < HTTPStatus.BAD_REQUEST or status in allow:
             return response
-        if status in {401, 429} or status >= httpx2.codes.INTERNAL_SERVER_ERROR:
+        if status in {401, 429} or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
             raise DependencyAway("config_service", f"status {status}")
         raise _refusal(response)
 

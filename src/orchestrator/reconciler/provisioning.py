@@ -61,7 +61,8 @@ class Provisioner:
             if not _untouched(team) and team.routed != target and await self._is_routed(team.key, target):
                 # A pass that told so ended before it could write it down: what is reached is not given up again.
                 team = replace(team, routed=target)
-            config = await self._prepare_config(team, target)
+            meanwhile = _meanwhile(team, target)
+            config = await self._route(team, meanwhile)
         async with journal.step("observe"):
             planned, live = await self._plan(team, config)
         journal.result["resources"] = _resources(planned, journal.result)
@@ -80,12 +81,8 @@ class Provisioner:
             # Whoever answers the team today goes on until its new agent can.
             raise NotYet(f"Deployment {team.names.agent} to become available", look_again_s=LOOK_AGAIN_S)
         async with journal.step("routing"):
-            await self._config.put_team(
-                team.key,
-                channels=team.spec.slack_channel_ids,
-                mode=target.mode,
-                dedicated_service_url=target.url,
-            )
+            if meanwhile != target:
+                await self._route(team, target)
         left = await self._removal.remove(planned.deletes, journal)
         wanted_refs = {item.ref for item in planned.objects if item.action is not Action.DELETE}
         done = replace(
@@ -113,21 +110,12 @@ class Provisioner:
         agent = (config.config.get("agent") if config is not None else None) or {}
         return target == Routed(mode=agent.get("mode", ""), url=agent.get("dedicated_service_url"))
 
-    async def _prepare_config(self, team: TeamRecord, target: Routed) -> TeamConfig:
-        """Routing as it may be before the objects stand.
-
-        On the way to the shared agent, routing goes first. On the way to a dedicated one it stays where it is; a new
-        team has no URL yet, so nobody is sent to what is not there.
-        """
-        if target.mode == Mode.SHARED:
-            meanwhile = target
-        else:
-            meanwhile = team.routed or Routed(mode=target.mode, url=None)
+    async def _route(self, team: TeamRecord, routed: Routed) -> TeamConfig:
         return await self._config.put_team(
             team.key,
             channels=team.spec.slack_channel_ids,
-            mode=meanwhile.mode,
-            dedicated_service_url=meanwhile.url,
+            mode=routed.mode,
+            dedicated_service_url=routed.url,
         )
 
     async def _plan(self, team: TeamRecord, config: TeamConfig) -> tuple[Plan, dict[Ref, Manifest | None]]:
@@ -213,6 +201,17 @@ class Provisioner:
 def _untouched(team: TeamRecord) -> bool:
     """Whether this is the first pass that ever began: what came of one that was cut off is written nowhere."""
     return team.fence == 1
+
+
+def _meanwhile(team: TeamRecord, target: Routed) -> Routed:
+    """Routing as it may be before the objects stand.
+
+    On the way to the shared agent, routing goes first. On the way to a dedicated one it stays where it is; a new team
+    has no URL yet, so nobody is sent to what is not there.
+    """
+    if target.mode == Mode.SHARED:
+        return target
+    return team.routed or Routed(mode=target.mode, url=None)
 
 
 def _resources(planned: Plan, earlier: Mapping[str, Any]) -> list[dict[str, str]]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection
 from itertools import islice
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -15,13 +16,29 @@ NAME_KINDS = (PIPELINE, AGENT, SECRET, NAMESPACE)
 #: How many candidates of each kind are looked up at once; whoever has claimed them all leaves the next ones free.
 _LOOKED_UP = 8
 
+# Statements of every provisioning are put together once: that takes longer than running one.
+
+_THEIRS = sa.select(names.c.name).where(
+    names.c.name.in_(sa.bindparam("looked_up", expanding=True)),
+    sa.not_(
+        sa.and_(
+            names.c.org_id == sa.bindparam("this_org_id"),
+            names.c.team_node_id == sa.bindparam("this_team_node_id"),
+        )
+    ),
+)
+_OWNERS = sa.select(channels).where(channels.c.slack_channel_id.in_(sa.bindparam("ids", expanding=True)))
+_HELD = sa.select(channels.c.slack_channel_id).where(
+    channels.c.org_id == sa.bindparam("this_org_id"),
+    channels.c.team_node_id == sa.bindparam("this_team_node_id"),
+)
+
 
 async def free_names(connection: AsyncConnection, key: TeamKey) -> TeamNames:
     """The names that the team would get now: the seed's pattern, unless another team was there first."""
     looked_up = {name for kind in NAME_KINDS for name in islice(candidates(kind, key), _LOOKED_UP)}
-    theirs = sa.not_(sa.and_(names.c.org_id == key.org_id, names.c.team_node_id == key.team_node_id))
-    statement = sa.select(names.c.name).where(names.c.name.in_(looked_up), theirs)
-    taken = set((await connection.execute(statement)).scalars())
+    parameters = _this(key) | {"looked_up": list(looked_up)}
+    taken = set((await connection.execute(_THEIRS, parameters)).scalars())
     return claim(key, taken.__contains__)
 
 
@@ -42,8 +59,7 @@ async def channel_owners(connection: AsyncConnection, ids: Collection[str]) -> d
     """Who owns the channels, of those that somebody owns."""
     if not ids:
         return {}
-    statement = sa.select(channels).where(channels.c.slack_channel_id.in_(ids))
-    rows = (await connection.execute(statement)).all()
+    rows = (await connection.execute(_OWNERS, {"ids": list(ids)})).all()
     return {row.slack_channel_id: TeamKey(row.org_id, row.team_node_id) for row in rows}
 
 
@@ -53,9 +69,9 @@ async def claim_channels(connection: AsyncConnection, key: TeamKey, ids: Collect
     Raises:
         sqlalchemy.exc.IntegrityError: one belongs to another team.
     """
-    mine = sa.and_(channels.c.org_id == key.org_id, channels.c.team_node_id == key.team_node_id)
-    held = set((await connection.execute(sa.select(channels.c.slack_channel_id).where(mine))).scalars())
+    held = set((await connection.execute(_HELD, _this(key))).scalars())
     if gone := held - set(ids):
+        mine = sa.and_(channels.c.org_id == key.org_id, channels.c.team_node_id == key.team_node_id)
         await connection.execute(channels.delete().where(mine, channels.c.slack_channel_id.in_(gone)))
     if new := set(ids) - held:
         rows = [
@@ -63,3 +79,8 @@ async def claim_channels(connection: AsyncConnection, key: TeamKey, ids: Collect
             for channel in sorted(new)
         ]
         await connection.execute(channels.insert(), rows)
+
+
+def _this(key: TeamKey) -> dict[str, Any]:
+    """Whose rows a prepared statement is about."""
+    return {"this_org_id": key.org_id, "this_team_node_id": key.team_node_id}

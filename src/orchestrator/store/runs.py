@@ -59,39 +59,44 @@ class RunRecord:
         return self.status is not RunStatus.RUNNING
 
 
+# Statements of every provisioning are put together once: that takes longer than running one.
+
+_INSERT = runs.insert()
+_GET = sa.select(runs).where(runs.c.id == sa.bindparam("this_id"))
+_SUPERSEDE = (
+    runs.update()
+    .where(
+        runs.c.org_id == sa.bindparam("this_org_id"),
+        runs.c.team_node_id == sa.bindparam("this_team_node_id"),
+        runs.c.status == RunStatus.RUNNING.value,
+    )
+    .values(status=RunStatus.SUPERSEDED.value, ended_at=sa.bindparam("now"), waiting_for=None)
+    .returning(runs.c.id)
+)
+_REPORT = runs.update().where(runs.c.id == sa.bindparam("this_id"), runs.c.status == RunStatus.RUNNING.value)
+
+
 async def insert(connection: AsyncConnection, run: RunRecord) -> None:
     """A new run."""
-    await connection.execute(runs.insert().values(**_row(run)))
+    await connection.execute(_INSERT, _row(run))
 
 
 async def get(connection: AsyncConnection, run_id: str) -> RunRecord | None:
     """The run, or `None`."""
-    row = (await connection.execute(sa.select(runs).where(runs.c.id == run_id))).mappings().one_or_none()
+    row = (await connection.execute(_GET, {"this_id": run_id})).mappings().one_or_none()
     return _record(row) if row is not None else None
 
 
 async def supersede(connection: AsyncConnection, key: TeamKey, *, now: float) -> list[str]:
     """End the team's running runs, because a newer request takes their place; their ids."""
-    statement = (
-        runs.update()
-        .where(
-            runs.c.org_id == key.org_id,
-            runs.c.team_node_id == key.team_node_id,
-            runs.c.status == RunStatus.RUNNING.value,
-        )
-        .values(status=RunStatus.SUPERSEDED.value, ended_at=now, waiting_for=None)
-        .returning(runs.c.id)
-    )
-    return list((await connection.execute(statement)).scalars())
+    parameters = {"this_org_id": key.org_id, "this_team_node_id": key.team_node_id, "now": now}
+    return list((await connection.execute(_SUPERSEDE, parameters)).scalars())
 
 
 async def report(connection: AsyncConnection, run: RunRecord) -> bool:
     """Write how a run goes, unless it has ended; whether it was written."""
     values = {k: v for k, v in _row(run).items() if k in _REPORTED}
-    statement = (
-        runs.update().where(runs.c.id == run.id, runs.c.status == RunStatus.RUNNING.value).values(**values)
-    )
-    return (await connection.execute(statement)).rowcount == 1
+    return (await connection.execute(_REPORT, values | {"this_id": run.id})).rowcount == 1
 
 
 async def page(

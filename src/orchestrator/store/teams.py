@@ -90,9 +90,37 @@ class TeamRecord:
     lease_until: float = field(default=0, compare=False)
 
 
+# Statements of every provisioning are put together once: that takes longer than running one.
+
+_THIS = sa.and_(
+    teams.c.org_id == sa.bindparam("this_org_id"), teams.c.team_node_id == sa.bindparam("this_team_node_id")
+)
+_GET = sa.select(teams).where(_THIS)
+_INSERT = teams.insert()
+_CHANGE = teams.update().where(_THIS, teams.c.generation == sa.bindparam("seen_generation"))
+_LEASE = (
+    teams.update()
+    .where(
+        _THIS,
+        sa.or_(teams.c.lease_until < sa.bindparam("now"), teams.c.lease_holder == sa.bindparam("holder")),
+    )
+    .values(lease_holder=sa.bindparam("holder"), lease_until=sa.bindparam("until"), fence=teams.c.fence + 1)
+    .returning(teams)
+)
+_REPORT_SEEN = teams.update().where(_THIS, teams.c.fence == sa.bindparam("held_fence"))
+_REPORT_WHOLE = _REPORT_SEEN.where(teams.c.generation == sa.bindparam("seen_generation"))
+_DUE = (
+    sa.select(teams.c.org_id, teams.c.team_node_id)
+    .where(teams.c.due_at <= sa.bindparam("now"), teams.c.lease_until < sa.bindparam("now"))
+    .order_by(teams.c.due_at)
+    .limit(sa.bindparam("most"))
+)
+_SET_TOKEN_STATE = teams.update().where(_THIS, teams.c.run_id == sa.bindparam("seen_run_id"))
+
+
 async def get(connection: AsyncConnection, key: TeamKey) -> TeamRecord | None:
     """The team, or `None`."""
-    row = (await connection.execute(sa.select(teams).where(_is(key)))).mappings().one_or_none()
+    row = (await connection.execute(_GET, _this(key))).mappings().one_or_none()
     return _record(row) if row is not None else None
 
 
@@ -102,7 +130,7 @@ async def insert(connection: AsyncConnection, team: TeamRecord) -> None:
     Raises:
         sqlalchemy.exc.IntegrityError: somebody was faster.
     """
-    await connection.execute(teams.insert().values(**_key(team.key), **_row(team), lease_until=0, fence=0))
+    await connection.execute(_INSERT, _key(team.key) | _row(team) | {"lease_until": 0, "fence": 0})
 
 
 async def change_wanted(connection: AsyncConnection, team: TeamRecord, *, seen_generation: int) -> bool:
@@ -111,21 +139,16 @@ async def change_wanted(connection: AsyncConnection, team: TeamRecord, *, seen_g
     if team.state is TeamState.LEAVING:
         # Its tokens are revoked: whoever brings it back gets a new one.
         values["token_state"] = TokenState.PENDING.value
-    statement = teams.update().where(_is(team.key), teams.c.generation == seen_generation).values(**values)
-    return (await connection.execute(statement)).rowcount == 1
+    parameters = values | _this(team.key) | {"seen_generation": seen_generation}
+    return (await connection.execute(_CHANGE, parameters)).rowcount == 1
 
 
 async def lease(
     connection: AsyncConnection, key: TeamKey, *, holder: str, now: float, until: float
 ) -> TeamRecord | None:
     """Claim the team and read it, unless somebody else holds it; each claim has a higher fence than the last."""
-    statement = (
-        teams.update()
-        .where(_is(key), sa.or_(teams.c.lease_until < now, teams.c.lease_holder == holder))
-        .values(lease_holder=holder, lease_until=until, fence=teams.c.fence + 1)
-        .returning(teams)
-    )
-    row = (await connection.execute(statement)).mappings().one_or_none()
+    parameters = _this(key) | {"holder": holder, "now": now, "until": until}
+    row = (await connection.execute(_LEASE, parameters)).mappings().one_or_none()
     return _record(row) if row is not None else None
 
 
@@ -150,27 +173,22 @@ async def report(
     at once.
     """
     released = {"lease_holder": None, "lease_until": 0}
-    held = sa.and_(_is(team.key), teams.c.fence == team.fence)
+    held = _this(team.key) | {"held_fence": team.fence}
     # Whether a token has reached somebody is noted beside a pass, which may have begun before that.
     row = {column: value for column, value in _row(team).items() if column != "token_state"}
-    whole = teams.update().where(held, teams.c.generation == seen_generation).values(**row | released)
-    if (await connection.execute(whole)).rowcount == 1:
+    whole = row | released | held | {"seen_generation": seen_generation}
+    if (await connection.execute(_REPORT_WHOLE, whole)).rowcount == 1:
         return Reported.WHOLE
     seen = {column: value for column, value in row.items() if column in _SEEN} | released | {"due_at": now}
-    if (await connection.execute(teams.update().where(held).values(**seen))).rowcount == 1:
+    if (await connection.execute(_REPORT_SEEN, seen | held)).rowcount == 1:
         return Reported.OVERTAKEN
     return Reported.LEASE_LOST
 
 
 async def due(connection: AsyncConnection, *, now: float, limit: int) -> list[TeamKey]:
     """Teams that nobody holds and whose time has come, the longest waiting first."""
-    statement = (
-        sa.select(teams.c.org_id, teams.c.team_node_id)
-        .where(teams.c.due_at <= now, teams.c.lease_until < now)
-        .order_by(teams.c.due_at)
-        .limit(limit)
-    )
-    return [TeamKey(*row) for row in (await connection.execute(statement)).all()]
+    rows = (await connection.execute(_DUE, {"now": now, "most": limit})).all()
+    return [TeamKey(*row) for row in rows]
 
 
 async def next_due(connection: AsyncConnection) -> float | None:
@@ -190,8 +208,8 @@ async def set_token_state(
     connection: AsyncConnection, key: TeamKey, state: TokenState, *, run_id: str
 ) -> None:
     """Note whether the team's token has reached somebody, unless a newer run has taken over."""
-    statement = teams.update().where(_is(key), teams.c.run_id == run_id)
-    await connection.execute(statement.values(token_state=state.value))
+    parameters = _this(key) | {"seen_run_id": run_id, "token_state": state.value}
+    await connection.execute(_SET_TOKEN_STATE, parameters)
 
 
 async def page(
@@ -240,6 +258,11 @@ _SEEN = frozenset({"routed", "good_spec", "good_generation", "observed_generatio
 
 def _is(key: TeamKey) -> sa.ColumnElement[bool]:
     return sa.and_(teams.c.org_id == key.org_id, teams.c.team_node_id == key.team_node_id)
+
+
+def _this(key: TeamKey) -> dict[str, Any]:
+    """Which row a prepared statement is about."""
+    return {"this_org_id": key.org_id, "this_team_node_id": key.team_node_id}
 
 
 def _key(key: TeamKey) -> dict[str, str]:

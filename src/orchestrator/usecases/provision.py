@@ -145,9 +145,8 @@ class Provisioning:
         async with self._database.reading() as connection:
             team = await teams.get(connection, key)
             names = team.names if team is not None else await claims.free_names(connection, key)
-        base = TeamSpec() if request.replace_all else self._base_spec(team)
-        spec = changed_spec(base, request.fields)
-        async with self._database.reading() as connection:
+            base = TeamSpec() if request.replace_all else self._base_spec(team)
+            spec = changed_spec(base, request.fields)
             owners = await claims.channel_owners(connection, spec.slack_channel_ids)
         self._refuse_taken(key, owners)
         seen = _Seen(
