@@ -1,6 +1,7 @@
 """The composition root: settings in, a running control plane out."""
 
 import asyncio
+import gc
 import socket
 import time
 from collections.abc import AsyncIterator, Callable
@@ -36,6 +37,7 @@ from orchestrator.usecases.preflight import Preflight
 from orchestrator.usecases.provision import Provisioning
 from orchestrator.usecases.read import Reading
 from orchestrator.usecases.runs import RunWatch
+from orchestrator.usecases.steering import Steering
 from orchestrator.usecases.tokens import TeamTokens
 from servicekit.database import Database
 from servicekit.logs import configure_logs
@@ -133,6 +135,7 @@ def control_plane(
     platform = platform_of(settings)
     signals = Signals()
     reading = Reading(doors.database, doors.cluster, platform)
+    drift = DriftWatch(doors.cluster, namespace=platform.namespace, wake=signals.team_changed)
     services = Services(
         admin_token=admin_token,
         database=doors.database,
@@ -142,7 +145,7 @@ def control_plane(
         provisioning=Provisioning(
             database=doors.database,
             config=doors.config,
-            preflight=Preflight(doors.cluster, platform, monotonic=time.monotonic),
+            preflight=Preflight(doors.cluster, drift.informers, platform, monotonic=time.monotonic),
             platform=platform,
             signals=signals,
             clock=clock,
@@ -156,6 +159,7 @@ def control_plane(
             clock=clock,
         ),
         reading=reading,
+        steering=Steering(doors.database, signals, clock=clock),
         run_watch=RunWatch(doors.database, signals),
         tokens=TeamTokens(doors.database, doors.config),
         agents=Agents(
@@ -173,6 +177,7 @@ def control_plane(
             database=doors.database,
             cluster=doors.cluster,
             config=doors.config,
+            informers=drift.informers,
             platform=platform,
             signals=signals,
             holder=f"{socket.gethostname()[:20]}-{uuid7()}",
@@ -183,8 +188,6 @@ def control_plane(
         workers=settings.workers,
         clock=clock,
     )
-
-    drift = DriftWatch(doors.cluster, namespace=platform.namespace, wake=signals.team_changed)
 
     @asynccontextmanager
     async def reconciling() -> AsyncIterator[None]:
@@ -217,6 +220,7 @@ async def _embedded_config_service(settings: Settings, admin_token: str, stack: 
 async def serve(settings: Settings) -> None:
     """Serve until told to stop; requests under way end first, then passes, then connections."""
     configure_logs(settings.log_format)
+    _collect_seldom()
     admin_token, made = settings.admin_token_or_new()
     if made:
         # Shown this once, to the person who starts the installation; logs never carry it.
@@ -233,6 +237,17 @@ async def serve(settings: Settings) -> None:
         )
         log.info("serving", address=f"http://{settings.host}:{settings.port}")
         await uvicorn.Server(config).serve()
+
+
+def _collect_seldom() -> None:
+    """Look for cyclic garbage every 50 000 new objects instead of every 700, and never among what was imported.
+
+    A request makes some 10 000 objects, nearly all of which go by themselves: looking so often took a tenth of the
+    time of a provisioning.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 20)
 
 
 async def migrate(settings: Settings) -> None:

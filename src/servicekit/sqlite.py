@@ -25,7 +25,7 @@ SQLITE_BUSY_TIMEOUT_MS = 10_000
 #: process that repairs the file after a crash holds such a lock.
 STANDSTILL_MS = 20
 #: Pause between two attempts to become the writer, in seconds.
-_TRY_AGAIN_S = 0.002
+TRY_AGAIN_S = 0.002
 #: Option of a connection that only reads.
 READ_ONLY = "read_only"
 _DRIVER = "inline"
@@ -89,6 +89,11 @@ def open_sqlite(url: URL) -> AsyncEngine:
     return AsyncEngine(engine)
 
 
+def is_busy(error: OperationalError) -> bool:
+    """Whether somebody else is writing just now."""
+    return getattr(error.orig, "sqlite_errorcode", None) == sqlite3.SQLITE_BUSY
+
+
 def _on_connect(connection: sqlite3.Connection, _record: Any) -> None:
     """WAL so that readers never wait; transactions are begun by us alone.
 
@@ -117,9 +122,8 @@ def _on_begin(connection: Connection) -> None:
         try:
             connection.exec_driver_sql("BEGIN IMMEDIATE")
         except OperationalError as error:
-            busy = getattr(error.orig, "sqlite_errorcode", None) == sqlite3.SQLITE_BUSY
-            if not busy or time.monotonic() > give_up_at:
+            if not is_busy(error) or time.monotonic() > give_up_at:
                 raise
         else:
             return
-        await_only(asyncio.sleep(_TRY_AGAIN_S))
+        await_only(asyncio.sleep(TRY_AGAIN_S))

@@ -1,6 +1,6 @@
 """For the control plane: routing lookups, and calls that each bring a team to a wanted state."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Annotated
 
@@ -49,12 +49,19 @@ async def find_owners(
     body: schemas.FindOwners, _admin: AdminCaller, services: ServicesOf
 ) -> schemas.OwnersView:
     """The teams that these channels belong to; a free channel is left out."""
-    found = await services.access.read(lambda connection: routing.owners(connection, body.slack_channel_ids))
+
+    def query(connection: Connection) -> tuple[Mapping[str, tuple[str, str]], bool | None]:
+        owners = routing.owners(connection, body.slack_channel_ids)
+        if body.team is None:
+            return owners, None
+        return owners, nodes.find(connection, body.team.org_id, body.team.team_node_id) is not None
+
+    found, team_exists = await services.access.read(query)
     owners = {
         channel: schemas.Owner(org_id=org_id, team_node_id=team_id)
         for channel, (org_id, team_id) in found.items()
     }
-    return schemas.OwnersView(owners=owners)
+    return schemas.OwnersView(owners=owners, team_exists=team_exists)
 
 
 @router.put(_TEAM, responses={201: {"model": schemas.PutTeamView}, **schemas.problems(409)})
@@ -76,11 +83,16 @@ async def put_team(
     )
     now = services.now()
 
-    def change(connection: Connection) -> tuple[teams.Put, Sequence[AnyRow]]:
+    def change(connection: Connection) -> tuple[teams.Put, tokens.Minted | None, Sequence[AnyRow]]:
         put = teams.put(connection, org, team, wanted, now=now)
-        return put, [] if put.created_team else tokens.live(connection, org, team, now=now)
+        minted = None
+        if body.mint is not None:
+            key = services.token_key
+            minted = tokens.mint_for_purpose(connection, org, team, body.mint, key=key, now=now)
+        is_bare = put.created_team and minted is None
+        return put, minted, [] if is_bare else tokens.live(connection, org, team, now=now)
 
-    put, live = await services.access.write(change)
+    put, minted, live = await services.access.write(change)
     response.status_code = 201 if put.created_team else 200
     return schemas.PutTeamView(
         created_org=put.created_org,
@@ -89,6 +101,7 @@ async def put_team(
         version=put.version,
         config=put.config,
         tokens=_live(live),
+        minted=None if minted is None else new_token_view(minted),
     )
 
 

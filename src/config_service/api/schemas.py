@@ -85,6 +85,8 @@ class PutTeam(Body):
     slack_channel_ids: Channels
     mode: Literal["shared", "dedicated"]
     dedicated_service_url: Annotated[str, Field(max_length=300)] | None
+    #: Mint the team's token for this purpose in the same transaction.
+    mint: Id | None = None
 
 
 class LookUp(Body):
@@ -93,10 +95,18 @@ class LookUp(Body):
     slack_channel_id: Channel
 
 
+class TeamId(Body):
+    """Which team."""
+
+    org_id: Id
+    team_node_id: Id
+
+
 class FindOwners(Body):
-    """Channels whose teams are asked for."""
+    """Channels whose teams are asked for, and a team of which is asked whether it is known."""
 
     slack_channel_ids: Channels
+    team: TeamId | None = None
 
 
 class Source(Body):
@@ -217,6 +227,7 @@ class PutTeamView(TeamView):
     created_org: bool
     created_team: bool
     changed: bool
+    minted: NewTokenView | None
 
 
 class MeView(BaseModel):
@@ -241,6 +252,8 @@ class OwnersView(BaseModel):
     """For each channel that is mapped, its team."""
 
     owners: dict[str, Owner]
+    #: Whether the team that was asked for is known; null when none was.
+    team_exists: bool | None = None
 
 
 class RouteView(BaseModel):

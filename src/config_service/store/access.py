@@ -1,14 +1,14 @@
 """How the store's functions run: plain functions over a connection, each call one transaction or one read.
 
 They are written without `await` so that one hand-over to the database serves a whole transaction. On SQLite
-that matters: a statement takes some 15 µs, handing it to a thread some 300 µs, and an async driver does that
-four times for every statement.
+there is none at all: a statement takes some 15 µs, handing it to a thread and its result back some 300 µs, and a
+thread waits for the interpreter's lock after each of its statements, for up to 5 ms while the loop is busy.
 """
 
 import asyncio
 import sqlite3
+import time
 from collections.abc import Awaitable, Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any, Final, Protocol, TypeVar
 
@@ -21,7 +21,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from servicekit.database import CONNECT_TIMEOUT_S, Database
 from servicekit.errors import DatabaseAway
 from servicekit.problems import Unavailable
-from servicekit.sqlite import SQLITE_BUSY_TIMEOUT_MS
+from servicekit.sqlite import SQLITE_BUSY_TIMEOUT_MS, STANDSTILL_MS, TRY_AGAIN_S, is_busy
 
 T = TypeVar("T")
 
@@ -134,10 +134,10 @@ async def _again_if_raced(attempt: Callable[[], Awaitable[T]]) -> T:
 
 
 class SqliteAccess:
-    """Over Python's own driver: reads at once, writes one after the other in a thread of their own.
+    """Over Python's own driver, at once and in the loop's own thread.
 
-    With write-ahead logging a reader never waits for a writer, so reading is no slower than any other code
-    that runs between two awaits. A writer may wait for the lock, hence the thread.
+    With write-ahead logging a reader never waits for a writer, and a commit is a write without `fsync`, so neither is
+    slower than other code that runs between two awaits. Only becoming the writer may take time, and is awaited.
     """
 
     def __init__(self, database: Database) -> None:
@@ -145,7 +145,6 @@ class SqliteAccess:
         self._readers = _sqlite_engine(url)
         self._writers = _sqlite_engine(url)
         event.listen(self._writers, "begin", _begin_immediate)
-        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="config-writer")
         event.listen(database.engine.sync_engine, "engine_disposed", self._close)
 
     async def read(self, query: Callable[[Connection], T]) -> T:
@@ -155,18 +154,33 @@ class SqliteAccess:
 
     async def write(self, change: Callable[[Connection], T]) -> T:
         """See `Access.write`."""
-        # Shielded: a caller who hangs up must not see a write half-reported, and the thread ends it anyway.
-        return await asyncio.shield(
-            asyncio.get_running_loop().run_in_executor(self._thread, self._write, change)
-        )
-
-    def _write(self, change: Callable[[Connection], T]) -> T:
-        with _away_if_locked(), self._writers.begin() as connection:
-            return change(connection)
+        give_up_at = time.monotonic() + SQLITE_BUSY_TIMEOUT_MS / 1000
+        while True:
+            with _away_if_locked(), self._writers.connect() as connection:
+                if _begun(connection, patient=time.monotonic() < give_up_at):
+                    result = change(connection)
+                    connection.commit()
+                    return result
+            await asyncio.sleep(TRY_AGAIN_S)
 
     def _close(self, _engine: Engine) -> None:
         self._readers.dispose()
         self._writers.dispose()
+
+
+def _begun(connection: Connection, *, patient: bool) -> bool:
+    """Whether this is the writer now; `False`: another one is, and it is worth trying again.
+
+    Raises:
+        sqlalchemy.exc.OperationalError: it has taken too long, or is not to be had at all.
+    """
+    try:
+        connection.begin()
+    except OperationalError as error:
+        if patient and is_busy(error):
+            return False
+        raise
+    return True
 
 
 @contextmanager
@@ -187,10 +201,12 @@ def _sqlite_engine(url: Any) -> Engine:
 def _on_connect(connection: sqlite3.Connection, _record: Any) -> None:
     connection.isolation_level = None
     for pragma in (
+        # The change to WAL needs the file for itself for a moment, so here the wait is longer.
+        f"busy_timeout={SQLITE_BUSY_TIMEOUT_MS}",
         "journal_mode=WAL",
         "synchronous=NORMAL",
         "foreign_keys=ON",
-        f"busy_timeout={SQLITE_BUSY_TIMEOUT_MS}",
+        f"busy_timeout={STANDSTILL_MS}",
     ):
         connection.execute(f"PRAGMA {pragma}")
 

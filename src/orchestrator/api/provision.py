@@ -133,7 +133,7 @@ async def deprovisioned(
 
 async def answer_of(run: RunRecord, services: Services, wait_s: float) -> JSONResponse:
     """200 when the run has ended well, 202 while it goes on, its problem when it failed."""
-    run = await services.run_watch.wait(run.id, wait_s)
+    run = await services.run_watch.wait(run, wait_s)
     location = {"Location": f"/api/v1/admin/provision/runs/{run.id}"}
     if not run.ended:
         return JSONResponse(run_view(run), status_code=202, headers=location)

@@ -13,6 +13,7 @@ from orchestrator.usecases.deprovision import Deprovisioning
 from orchestrator.usecases.provision import Provisioning
 from orchestrator.usecases.read import Reading
 from orchestrator.usecases.runs import RunWatch
+from orchestrator.usecases.steering import Steering
 from orchestrator.usecases.tokens import TeamTokens
 from servicekit.database import Database
 
@@ -29,6 +30,7 @@ class Services:
     provisioning: Provisioning
     deprovisioning: Deprovisioning
     reading: Reading
+    steering: Steering
     run_watch: RunWatch
     tokens: TeamTokens
     agents: Agents

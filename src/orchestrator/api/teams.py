@@ -163,7 +163,7 @@ async def run_pipeline(org: OrgPath, team: TeamPath, caller: Admin, services: Th
 async def reconcile(org: OrgPath, team: TeamPath, caller: Admin, services: TheServices) -> dict[str, Any]:
     """Look at the team again now."""
     found = await services.reading.team(TeamKey(org, team), caller)
-    services.signals.team_changed(found.team.key)
+    await services.steering.look_again(found.team.key)
     return team_view(found.team, found.last_run)
 
 

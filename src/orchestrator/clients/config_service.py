@@ -11,6 +11,14 @@ from orchestrator.domain.team import TeamKey
 from orchestrator.errors import ChannelTaken, DependencyAway
 
 
+@dataclass(frozen=True, slots=True, repr=False)
+class MintedToken:
+    """A credential just made; its text is in nobody else's hands."""
+
+    id: str
+    token: str
+
+
 @dataclass(frozen=True, slots=True)
 class TeamConfig:
     """What the Config Service holds of a team that is the orchestrator's business."""
@@ -19,14 +27,17 @@ class TeamConfig:
     #: Ids of the credentials that are valid now.
     live_tokens: frozenset[str]
     created: bool = False
+    #: The credential that was asked for with it.
+    minted: MintedToken | None = None
 
 
-@dataclass(frozen=True, slots=True, repr=False)
-class MintedToken:
-    """A credential just made; its text is in nobody else's hands."""
+@dataclass(frozen=True, slots=True)
+class LookedUp:
+    """What is known there of a team that somebody wants to provision."""
 
-    id: str
-    token: str
+    team_exists: bool
+    #: Who owns the channels, of those that somebody owns.
+    channel_owners: Mapping[str, TeamKey]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,9 +81,17 @@ class ConfigService:
         return _team_config(response.json())
 
     async def put_team(
-        self, key: TeamKey, *, channels: Collection[str], mode: str, dedicated_service_url: str | None
+        self,
+        key: TeamKey,
+        *,
+        channels: Collection[str],
+        mode: str,
+        dedicated_service_url: str | None,
+        mint: str | None = None,
     ) -> TeamConfig:
         """Have the team, and its org, be there and be routed like this; everything else in its config stays.
+
+        With `mint`, a new credential for that purpose as well, as `mint_token` makes it.
 
         Raises:
             ChannelTaken: a channel belongs to another team.
@@ -81,6 +100,7 @@ class ConfigService:
             "slack_channel_ids": list(channels),
             "mode": mode,
             "dedicated_service_url": dedicated_service_url,
+            "mint": mint,
         }
         return _team_config((await self._send("PUT", _team(key), json=body)).json())
 
@@ -103,15 +123,16 @@ class ConfigService:
         params = {"purpose": purpose} if purpose else {}
         return int((await self._send("DELETE", f"{_team(key)}/tokens", params=params)).json()["revoked"])
 
-    async def channel_owners(self, channels: Collection[str]) -> dict[str, TeamKey]:
-        """Who owns the channels, of those that somebody owns."""
-        if not channels:
-            return {}
-        response = await self._send(
-            "POST", "/api/v1/internal/channels/owners", json={"slack_channel_ids": list(channels)}
+    async def look_up(self, key: TeamKey, channels: Collection[str]) -> LookedUp:
+        """Whether the team is known, and who owns the channels that it wants."""
+        team = {"org_id": key.org_id, "team_node_id": key.team_node_id}
+        body = {"slack_channel_ids": list(channels), "team": team}
+        found = (await self._send("POST", "/api/v1/internal/channels/owners", json=body)).json()
+        owners = found["owners"].items()
+        return LookedUp(
+            bool(found["team_exists"]),
+            {channel: TeamKey(owner["org_id"], owner["team_node_id"]) for channel, owner in owners},
         )
-        owners = response.json()["owners"].items()
-        return {channel: TeamKey(owner["org_id"], owner["team_node_id"]) for channel, owner in owners}
 
     async def who_am_i(self, token: str) -> WhoAmI | None:
         """Whom a token stands for, or `None` when it is not valid."""
@@ -161,4 +182,10 @@ def _team(key: TeamKey) -> str:
 
 def _team_config(body: Mapping[str, Any]) -> TeamConfig:
     tokens = frozenset(token["id"] for token in body["tokens"])
-    return TeamConfig(body["config"], tokens, created=body.get("created_team", False))
+    minted = body.get("minted")
+    return TeamConfig(
+        body["config"],
+        tokens,
+        created=body.get("created_team", False),
+        minted=None if minted is None else MintedToken(minted["id"], minted["token"]),
+    )

@@ -39,6 +39,7 @@ MAX_CALLS = 16
 #: Objects a list answers at a time.
 PAGE_SIZE = 500
 _METADATA_ONLY = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,application/json"
+_METADATA_LIST_ONLY = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json"
 
 
 @dataclass
@@ -71,11 +72,19 @@ class Cluster:
 
     Args:
         http: a client with base URL and credentials.
+        streams: another client for watches, since a call looks at every connection of its own one first.
         max_calls: calls under way at once, so that a slow API server never holds everything else up.
     """
 
-    def __init__(self, http: httpx2.AsyncClient, *, max_calls: int = MAX_CALLS) -> None:
+    def __init__(
+        self,
+        http: httpx2.AsyncClient,
+        *,
+        streams: httpx2.AsyncClient | None = None,
+        max_calls: int = MAX_CALLS,
+    ) -> None:
         self._http = http
+        self._streams = streams or http
         self._places = asyncio.Semaphore(max_calls)
         self._on_applied: list[Callable[[Manifest], None]] = []
         self._on_deleted: list[Callable[[str], None]] = []
@@ -98,12 +107,13 @@ class Cluster:
         config = (KubeConfig.from_file(kubeconfig) if kubeconfig else KubeConfig.from_env()).get()
         if config is None:
             raise ConfigError("the kubeconfig names no current context")
-        seconds = httpx2.Timeout(timeout.total_seconds())
-        return cls(AsyncClient(config, _Connections(timeout=seconds, trust_env=False)))
+        connections = _Connections(timeout=httpx2.Timeout(timeout.total_seconds()), trust_env=False)
+        return cls(AsyncClient(config, connections), streams=AsyncClient(config, connections))
 
     async def close(self) -> None:
         """Close the connections."""
         await self._http.aclose()
+        await self._streams.aclose()
 
     async def apply(
         self, manifest: Manifest, *, force: bool, dry_run: bool = False, manager: str = FIELD_MANAGER
@@ -214,22 +224,24 @@ class Cluster:
 
     async def list(self, kind: str, *, namespace: str = "", labels: Mapping[str, str]) -> list[Manifest]:
         """Every object of a kind that carries the labels; without a namespace: in all of them."""
-        return (await self.list_versioned(kind, namespace=namespace, labels=labels)).objects
+        selector = ",".join(f"{name}={value}" for name, value in labels.items())
+        return (await self.list_versioned(kind, namespace=namespace, selector=selector)).objects
 
-    async def list_versioned(self, kind: str, *, namespace: str = "", labels: Mapping[str, str]) -> Listed:
-        """Every object of a kind that carries the labels, page by page, and the version to watch from.
+    async def list_versioned(
+        self, kind: str, *, namespace: str = "", selector: str, metadata_only: bool = False
+    ) -> Listed:
+        """Every object of a kind that a label selector selects, page by page, and the version to watch from.
 
         Raises:
             WatchExpired: it took so long that the first page's version is gone.
             Refused: we may not list there.
         """
         items: list[Manifest] = []
-        params = {
-            "labelSelector": ",".join(f"{name}={value}" for name, value in labels.items()),
-            "limit": str(PAGE_SIZE),
-        }
+        params = {"labelSelector": selector, "limit": str(PAGE_SIZE)}
+        headers = {"Accept": _METADATA_LIST_ONLY} if metadata_only else {}
         while True:
-            body = (await self._send("GET", KINDS[kind].collection(namespace), params=params)).json()
+            path = KINDS[kind].collection(namespace)
+            body = decode((await self._send("GET", path, params=params, headers=headers)).content)
             items += [item | {"kind": kind} for item in body.get("items", ())]
             token = body["metadata"].get("continue")
             if not token:
@@ -241,10 +253,11 @@ class Cluster:
         kind: str,
         *,
         namespace: str,
-        labels: Mapping[str, str],
+        selector: str,
         version: str,
         quiet_s: float,
         watch_s: int,
+        metadata_only: bool = False,
     ) -> AsyncIterator[tuple[str, Manifest]]:
         """What happens to objects from a version on: pairs of event type and object, bookmarks among them.
 
@@ -257,12 +270,15 @@ class Cluster:
             "allowWatchBookmarks": "true",
             "resourceVersion": version,
             "timeoutSeconds": str(watch_s),
-            "labelSelector": ",".join(f"{name}={value}" for name, value in labels.items()),
+            "labelSelector": selector,
         }
+        headers = {"Accept": _METADATA_ONLY} if metadata_only else {}
         timeout = httpx2.Timeout(self._http.timeout.connect, read=quiet_s)
         try:
             path = KINDS[kind].collection(namespace)
-            async with self._http.stream("GET", path, params=params, timeout=timeout) as response:
+            async with self._streams.stream(
+                "GET", path, params=params, headers=headers, timeout=timeout
+            ) as response:
                 if response.status_code >= HTTPStatus.BAD_REQUEST:
                     await response.aread()
                     raise error_of(response)

@@ -3,7 +3,7 @@
 import asyncio
 import random
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import structlog
@@ -41,10 +41,12 @@ class Sink(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scope:
-    """What is watched: objects with these labels, in one namespace or (empty) in all of them."""
+    """What is watched: objects that a label selector selects, in one namespace or (empty) in all of them."""
 
-    labels: Mapping[str, str]
+    selector: str
     namespace: str = ""
+    #: Only names and labels, neither specs nor values.
+    metadata_only: bool = False
 
 
 class Watch:
@@ -77,6 +79,11 @@ class Watch:
         self._sink = sink
         self._quiet_s = quiet_s
         self._jitter = jitter
+        self._live = False
+
+    def covers(self, namespace: str) -> bool:
+        """Whether the sink knows now what there is in a namespace; what has just happened may still be on its way."""
+        return self._live and self._scope.namespace in {"", namespace}
 
     async def run(self) -> None:
         """Tell the sink what there is and what happens, until cancelled."""
@@ -84,6 +91,7 @@ class Watch:
         while True:
             try:
                 version = await self._list()
+                self._live = True
                 while True:
                     version, heard = await self._follow(version)
                     failures = 0 if heard else failures
@@ -103,6 +111,8 @@ class Watch:
                 failures += 1
                 WATCH_ENDS.labels(self._kind, "bug").inc()
                 log.exception("watch_failed", kind=self._kind)
+            finally:
+                self._live = False
             pause = min(LAST_PAUSE_S, FIRST_PAUSE_S * 2.0 ** min(failures, 10))
             await asyncio.sleep(pause / 2 + pause / 2 * self._jitter())
 
@@ -110,14 +120,17 @@ class Watch:
         forbidden = 403
         if error.status == forbidden and not self._scope.namespace:
             log.warning("watching_one_namespace", kind=self._kind, cause=error.message)
-            self._scope = Scope(labels=self._scope.labels, namespace=self._fallback)
+            self._scope = replace(self._scope, namespace=self._fallback)
         else:
             log.warning("watch_refused", kind=self._kind, cause=error.message)
 
     async def _list(self) -> str:
         LISTS.labels(self._kind).inc()
         listed = await self._cluster.list_versioned(
-            self._kind, namespace=self._scope.namespace, labels=self._scope.labels
+            self._kind,
+            namespace=self._scope.namespace,
+            selector=self._scope.selector,
+            metadata_only=self._scope.metadata_only,
         )
         self._sink.listed(self._kind, listed.objects)
         return listed.version
@@ -128,7 +141,8 @@ class Watch:
         events = self._cluster.watch(
             self._kind,
             namespace=self._scope.namespace,
-            labels=self._scope.labels,
+            selector=self._scope.selector,
+            metadata_only=self._scope.metadata_only,
             version=version,
             quiet_s=self._quiet_s,
             watch_s=WATCH_S,

@@ -28,3 +28,9 @@ class Outcome:
     #: Whether the team's agent can answer, and if not, why.
     ready: bool = True
     ready_message: str = ""
+
+
+def agent_outcome(team: TeamRecord, *, available: bool) -> Outcome:
+    """Everything stands; whether the agent can answer is up to its pods."""
+    message = "" if available else f"Deployment {team.names.agent} is not available yet"
+    return Outcome(team=team, ready=available, ready_message=message)

@@ -4,11 +4,18 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from orchestrator.clients.config_service import ConfigService, TeamConfig
+from orchestrator.clients.config_service import ConfigService, MintedToken, TeamConfig
 from orchestrator.cluster.client import Cluster
 from orchestrator.cluster.errors import ClusterError, Conflicted, Missing, owned_by_another, refusal
+from orchestrator.cluster.informers import Informers
 from orchestrator.concurrency import together
-from orchestrator.domain.manifests import Platform, object_namespace, render_secret, service_url
+from orchestrator.domain.manifests import (
+    Platform,
+    needs_secret,
+    object_namespace,
+    render_secret,
+    service_url,
+)
 from orchestrator.domain.objects import (
     Manifest,
     Ref,
@@ -21,8 +28,9 @@ from orchestrator.domain.rollout import is_available, replicas_to_hand_over
 from orchestrator.domain.team import Mode, TeamKey
 from orchestrator.domain.wanted import wanted_objects
 from orchestrator.reconciler.journal import Journal
-from orchestrator.reconciler.outcome import NotYet, Outcome
+from orchestrator.reconciler.outcome import NotYet, Outcome, agent_outcome
 from orchestrator.reconciler.removal import Removal, holds
+from orchestrator.reconciler.steady import Steady
 from orchestrator.store.teams import Routed, TeamRecord
 
 #: The credential that the team's own pods carry.
@@ -38,10 +46,19 @@ _DONE = {Action.CREATE: "created", Action.UPDATE: "updated", Action.UNCHANGED: "
 class Provisioner:
     """Makes what is wanted of an active team so; every step may be repeated."""
 
-    def __init__(self, cluster: Cluster, config: ConfigService, platform: Platform) -> None:
+    def __init__(
+        self,
+        cluster: Cluster,
+        config: ConfigService,
+        platform: Platform,
+        informers: Informers,
+        steady: Steady,
+    ) -> None:
         self._cluster = cluster
         self._config = config
         self._platform = platform
+        self._informers = informers
+        self._steady = steady
         self._removal = Removal(cluster)
 
     async def run(self, team: TeamRecord, journal: Journal) -> Outcome:
@@ -62,16 +79,18 @@ class Provisioner:
                 # A pass that told so ended before it could write it down: what is reached is not given up again.
                 team = replace(team, routed=target)
             meanwhile = _meanwhile(team, target)
-            config = await self._route(team, meanwhile)
+            # A Secret that cannot be there yet needs a credential for certain: one call brings both.
+            mint = RUNTIME_PURPOSE if _untouched(team) and needs_secret(team.spec) else None
+            config = await self._route(team, meanwhile, mint=mint)
         async with journal.step("observe"):
             planned, live = await self._plan(team, config)
         journal.result["resources"] = _resources(planned, journal.result)
         if planned.going:
             raise NotYet(holds(planned.going), look_again_s=LOOK_AGAIN_S)
-        objects = live | await self._apply(team, planned, live, journal)
+        objects = live | await self._apply(team, planned, live, config.minted, journal)
         agent = Ref("Deployment", object_namespace(team.spec, team.names, self._platform), team.names.agent)
         deployment = objects.get(agent) if target.mode == Mode.DEDICATED else None
-        available = deployment is None or is_available(deployment)
+        available = deployment is None or is_available(deployment) or self._became_available(deployment)
         if (
             team.routed is not None
             and team.routed != target
@@ -94,11 +113,13 @@ class Provisioner:
         )
         if left:
             raise NotYet(holds(left), look_again_s=LOOK_AGAIN_S)
-        return Outcome(
-            team=done,
-            ready=available,
-            ready_message="" if available else f"Deployment {team.names.agent} is not available yet",
-        )
+        self._steady.reached(done, {ref: obj for ref, obj in objects.items() if obj is not None})
+        return agent_outcome(done, available=available)
+
+    def _became_available(self, deployment: Manifest) -> bool:
+        """Whether a watch has told so since the Deployment was applied."""
+        entry = self._informers.find(Ref.of(deployment))
+        return entry is not None and entry.uid == deployment["metadata"]["uid"] and entry.available
 
     def _target(self, team: TeamRecord) -> Routed:
         mode = team.spec.deployment_mode
@@ -110,12 +131,13 @@ class Provisioner:
         agent = (config.config.get("agent") if config is not None else None) or {}
         return target == Routed(mode=agent.get("mode", ""), url=agent.get("dedicated_service_url"))
 
-    async def _route(self, team: TeamRecord, routed: Routed) -> TeamConfig:
+    async def _route(self, team: TeamRecord, routed: Routed, *, mint: str | None = None) -> TeamConfig:
         return await self._config.put_team(
             team.key,
             channels=team.spec.slack_channel_ids,
             mode=routed.mode,
             dedicated_service_url=routed.url,
+            mint=mint,
         )
 
     async def _plan(self, team: TeamRecord, config: TeamConfig) -> tuple[Plan, dict[Ref, Manifest | None]]:
@@ -130,7 +152,12 @@ class Provisioner:
             raise owned_by_another(error.ref) from error
 
     async def _apply(
-        self, team: TeamRecord, planned: Plan, live: Mapping[Ref, Manifest | None], journal: Journal
+        self,
+        team: TeamRecord,
+        planned: Plan,
+        live: Mapping[Ref, Manifest | None],
+        minted: MintedToken | None,
+        journal: Journal,
     ) -> dict[Ref, Manifest | None]:
         """The objects that were applied, as the cluster now has them."""
         applied: dict[Ref, Manifest | None] = {}
@@ -138,7 +165,7 @@ class Provisioner:
             for item in wave:
                 await self._hand_over_replicas(item, live.get(item.ref))
             objects = await together(
-                self._apply_one(team, item, planned.step_name(item), journal) for item in wave
+                self._apply_one(team, item, planned.step_name(item), minted, journal) for item in wave
             )
             applied |= {item.ref: obj for item, obj in zip(wave, objects, strict=True)}
         return applied
@@ -157,12 +184,17 @@ class Provisioner:
             return
 
     async def _apply_one(
-        self, team: TeamRecord, item: PlannedObject, step: str, journal: Journal
+        self,
+        team: TeamRecord,
+        item: PlannedObject,
+        step: str,
+        minted: MintedToken | None,
+        journal: Journal,
     ) -> Manifest:
         async with journal.step(step):
             manifest = item.manifest or {}
             if item.ref.kind == "Secret":
-                minted = await self._config.mint_token(team.key, purpose=RUNTIME_PURPOSE)
+                minted = minted or await self._config.mint_token(team.key, purpose=RUNTIME_PURPOSE)
                 manifest = with_hash(
                     render_secret(
                         team.key,

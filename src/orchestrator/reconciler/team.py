@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from orchestrator.clients.config_service import ConfigService, ConfigServiceRefused
 from orchestrator.cluster.client import Cluster
+from orchestrator.cluster.informers import Informers
 from orchestrator.domain.conditions import Condition, ConditionType, Reason, merged
 from orchestrator.domain.manifests import Platform
 from orchestrator.domain.team import Mode, TeamKey, TeamSpec
@@ -22,6 +23,7 @@ from orchestrator.reconciler.deprovisioning import Deprovisioner
 from orchestrator.reconciler.journal import Journal
 from orchestrator.reconciler.outcome import NotYet, Outcome
 from orchestrator.reconciler.provisioning import Provisioner
+from orchestrator.reconciler.steady import Steady
 from orchestrator.store import claims, runs, teams
 from orchestrator.store.runs import RunRecord, RunStatus
 from orchestrator.store.signals import Signals
@@ -31,8 +33,8 @@ from servicekit.problems import Problem, problem_body
 
 log = structlog.get_logger()
 
-#: How soon and how seldom to look again at an agent that is not available, in seconds.
-NOT_READY_LOOK_S = 1.0
+#: How soon and how seldom to look again at an agent that is not available, in seconds; a watch tells before that.
+NOT_READY_LOOK_S = 5.0
 NOT_READY_SELDOM_S = 60.0
 
 
@@ -61,6 +63,7 @@ class TeamReconciler:
         database: Database,
         cluster: Cluster,
         config: ConfigService,
+        informers: Informers,
         platform: Platform,
         signals: Signals,
         holder: str,
@@ -74,7 +77,8 @@ class TeamReconciler:
         self._timing = timing
         self._clock = clock
         self._jitter = jitter
-        self._provisioner = Provisioner(cluster, config, platform)
+        self._steady = Steady(informers, platform)
+        self._provisioner = Provisioner(cluster, config, platform, informers, self._steady)
         self._deprovisioner = Deprovisioner(cluster, config, platform)
 
     async def reconcile(self, key: TeamKey) -> None:
@@ -139,8 +143,12 @@ class TeamReconciler:
         )
         try:
             if team.state is TeamState.ACTIVE:
-                outcome = await self._provisioner.run(team, journal)
+                woken = run is None and team.due_at is not None and team.due_at > self._clock()
+                outcome = self._steady.outcome(team) if woken else None
+                if outcome is None:
+                    outcome = await self._provisioner.run(team, journal)
             elif team.state is TeamState.LEAVING:
+                self._steady.forget(team)
                 outcome = await self._deprovisioner.run(team, journal)
             else:
                 outcome = await self._expire(team, journal)
@@ -183,6 +191,9 @@ class TeamReconciler:
             due_at = team.restore_until
         else:
             due_at = self._clock() + self._pause_s(conditions, ready=outcome.ready)
+            if run is None and team.due_at is not None and self._clock() < team.due_at < due_at:
+                # Not due yet: being woken puts no resync off, only an agent's availability does.
+                due_at = team.due_at if outcome.ready == team.ready else due_at
         team = replace(
             team,
             observed_generation=team.generation,

@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 from orchestrator.cluster.client import Cluster
 from orchestrator.cluster.errors import ClusterError, Missing, owned_by_another, refusal
+from orchestrator.cluster.informers import Informers
 from orchestrator.concurrency import together
 from orchestrator.domain.manifests import Platform
 from orchestrator.domain.objects import Manifest, Ref
@@ -24,12 +25,16 @@ class Preflight:
 
     Args:
         cluster: the door.
+        informers: what is known of the cluster without asking it.
         platform: the installation's settings that manifests depend on.
         monotonic: a clock in seconds.
     """
 
-    def __init__(self, cluster: Cluster, platform: Platform, *, monotonic: Callable[[], float]) -> None:
+    def __init__(
+        self, cluster: Cluster, informers: Informers, platform: Platform, *, monotonic: Callable[[], float]
+    ) -> None:
         self._cluster = cluster
+        self._informers = informers
         self._platform = platform
         self._monotonic = monotonic
         self._accepted: dict[str, float] = {}
@@ -50,7 +55,9 @@ class Preflight:
             ClusterAway: nobody could say.
         """
         wanted = wanted_objects(key, spec, names, self._platform)
-        live = await self._cluster.get_many({Ref.of(manifest) for manifest in wanted} | recorded)
+        refs = {Ref.of(manifest) for manifest in wanted} | recorded
+        # That nobody has such names may be known. What there is, is asked for, because it is compared field by field.
+        live = {} if self._informers.all_absent(refs) else await self._cluster.get_many(refs)
         try:
             return plan(key, wanted=wanted, live=live, live_tokens=live_tokens)
         except NotOurs as error:

@@ -170,14 +170,16 @@ class Provisioning:
 
     async def _ask_config_service(self, key: TeamKey, seen: _Seen) -> _Seen:
         """Channels that were mapped there by hand count, too; a Config Service that is away is asked by the run."""
+        is_new = seen.team is None or seen.team.state is TeamState.GONE
+        channels = seen.spec.slack_channel_ids
+        if not is_new and not channels:
+            return seen
         try:
-            self._refuse_taken(key, await self._config.channel_owners(seen.spec.slack_channel_ids))
-            is_new = seen.team is None or seen.team.state is TeamState.GONE
-            if is_new and await self._config.get_team(key) is None:
-                return replace(seen, config_exists=False)
+            found = await self._config.look_up(key, channels)
         except DependencyAway:
             return seen
-        return seen
+        self._refuse_taken(key, found.channel_owners)
+        return replace(seen, config_exists=found.team_exists) if is_new else seen
 
     async def _ask_cluster(self, key: TeamKey, seen: _Seen) -> _Seen:
         """A cluster that is away loses no request: the run asks it when it is back."""

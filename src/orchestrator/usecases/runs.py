@@ -48,19 +48,22 @@ class RunWatch:
                 except TimeoutError:
                     continue
 
-    async def wait(self, run_id: str, seconds: float) -> RunRecord:
-        """The run once it has ended, or as it is after that long."""
+    async def wait(self, run: RunRecord, seconds: float) -> RunRecord:
+        """The run once it has ended, or as it is after that long.
+
+        Args:
+            run: as it was just kept or read.
+            seconds: how long to wait.
+        """
         loop = asyncio.get_running_loop()
         deadline = loop.time() + seconds
-        async with self._signals.watching_run(run_id) as moved:
-            while True:
-                moved.clear()
+        async with self._signals.watching_run(run.id) as moved:
+            while not run.ended and (left := deadline - loop.time()) > 0:
                 # A step made here is no reason to ask the database: only the end is, and that clears the steps.
-                run = await self.get(run_id)
-                left = deadline - loop.time()
-                if run.ended or left <= 0:
-                    return run
-                await self._moved(run_id, moved, min(left, LOOK_EVERY_S))
+                await self._moved(run.id, moved, min(left, LOOK_EVERY_S))
+                moved.clear()
+                run = await self.get(run.id)
+        return run
 
     async def _moved(self, run_id: str, moved: asyncio.Event, seconds: float) -> None:
         """Return when the run has come to an end of a pass, or the time is over."""

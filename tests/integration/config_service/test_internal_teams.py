@@ -1,5 +1,7 @@
 """What the control plane does to a team: every call converges, and can be repeated."""
 
+import pytest
+
 TEAM = "/api/v1/internal/teams/extend/platform-sre"
 URL = "http://agent-dedicated-extend-platform-sre.incidentfox.svc.cluster.local:8000"
 
@@ -19,7 +21,18 @@ async def test_a_new_team_comes_with_its_organisation(admin):
         "version": 1,
         "config": {"agent": {"mode": "shared"}, "routing": {"slack_channel_ids": ["C1"]}},
         "tokens": [],
+        "minted": None,
     }
+
+
+async def test_a_team_is_put_and_its_token_minted_in_one_call(admin):
+    body = {"slack_channel_ids": ["C1"], "mode": "shared", "dedicated_service_url": None, "mint": "runtime"}
+    first = (await admin("PUT", TEAM, body)).json()["minted"]
+    second = (await admin("PUT", TEAM, body)).json()
+    me = await admin.bearing(second["minted"]["token"]).ok("GET", "/api/v1/auth/me")
+    assert me["purpose"] == "runtime"
+    assert [token["id"] for token in second["tokens"]] == [second["minted"]["id"]]
+    assert (await admin.bearing(first["token"])("GET", "/api/v1/auth/me")).status_code == 401
 
 
 async def test_putting_the_same_again_changes_nothing(admin):
@@ -143,7 +156,18 @@ async def test_deleting_a_team_takes_everything_with_it(admin):
 async def test_owners_names_those_that_are_mapped(admin):
     await admin.put_team("extend", "platform-sre", "C1", "C2")
     owners = await admin.ok("POST", "/api/v1/internal/channels/owners", {"slack_channel_ids": ["C1", "C3"]})
-    assert owners == {"owners": {"C1": {"org_id": "extend", "team_node_id": "platform-sre"}}}
+    mapped = {"C1": {"org_id": "extend", "team_node_id": "platform-sre"}}
+    assert owners == {"owners": mapped, "team_exists": None}
+
+
+@pytest.mark.parametrize(("team", "exists"), [("platform-sre", True), ("another", False)])
+async def test_owners_says_whether_a_team_is_known(admin, team, exists):
+    await admin.put_team("extend", "platform-sre", "C1")
+    body = {"slack_channel_ids": [], "team": {"org_id": "extend", "team_node_id": team}}
+    assert await admin.ok("POST", "/api/v1/internal/channels/owners", body) == {
+        "owners": {},
+        "team_exists": exists,
+    }
 
 
 async def test_an_address_of_another_shape_is_refused(admin):

@@ -2,18 +2,22 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import timedelta
 from typing import Any
 
+import httpx2
 import pytest
 
+from orchestrator.cluster.index import Index
+from orchestrator.cluster.informers import WATCHED_KINDS
 from orchestrator.domain.objects import Manifest, Ref
 from orchestrator.domain.team import TeamKey
-from orchestrator.reconciler.drift import HOT_WAKES, WATCHED_KINDS, Damper, Index
+from orchestrator.reconciler.drift import HOT_WAKES, Damper
 from orchestrator.settings import Settings
 from tests.integration.orchestrator.world import World
 
+KEY = TeamKey("extend", "platform-sre")
 AGENT = "agent-dedicated-extend-platform-sre"
 #: Everything a team may have at once in the installation's namespace.
 WHOLE: dict[str, Any] = {
@@ -32,13 +36,13 @@ async def watching(settings: Settings) -> AsyncIterator[World]:
 
 async def seen(world: World, kind: str, condition: Callable[[Manifest], bool]) -> None:
     """Return when an object of a kind, as the cluster tells of it, is as it should be."""
-    labels = {"app.kubernetes.io/managed-by": "orchestrator"}
+    selector = "app.kubernetes.io/managed-by=orchestrator"
     async with asyncio.timeout(15):
-        listed = await world.cluster.list_versioned(kind, namespace=world.namespace, labels=labels)
+        listed = await world.cluster.list_versioned(kind, namespace=world.namespace, selector=selector)
         if any(map(condition, listed.objects)):
             return
         events = world.cluster.watch(
-            kind, namespace=world.namespace, labels=labels, version=listed.version, quiet_s=15, watch_s=15
+            kind, namespace=world.namespace, selector=selector, version=listed.version, quiet_s=15, watch_s=15
         )
         async for event, obj in events:
             if event in {"ADDED", "MODIFIED"} and condition(obj):
@@ -106,6 +110,57 @@ async def test_an_agent_that_becomes_available_is_noticed_at_once(watching: Worl
     await asyncio.wait_for(woken.wait(), 15)
 
 
+async def test_that_an_agent_became_available_is_known_without_a_call(watching: World) -> None:
+    await watching.provision()
+    calls: list[str] = []
+
+    async def count(request: httpx2.Request) -> None:
+        calls.append(request.method)
+
+    watching.cluster._http.event_hooks["request"].append(count)
+
+    await watching.make_available(AGENT)
+    await until(lambda: is_ready(watching))
+
+    assert calls == ["GET", "PATCH"], "more than the test itself has asked"
+
+
+async def test_asking_for_another_look_is_a_whole_pass(watching: World) -> None:
+    await watching.provision()
+    await watching.make_available(AGENT)
+    await until(lambda: is_ready(watching))
+    # Nothing in the cluster tells of this: a watch would not wake anybody.
+    await watching.doors.config.put_team(KEY, channels=["C12345"], mode="shared", dedicated_service_url=None)
+
+    await watching.http.post("/api/v1/admin/teams/extend/platform-sre/reconcile")
+
+    async def is_routed() -> bool:
+        return "dedicated" in ((await watching.lookup("C12345"))["agent_url"] or "")
+
+    await until(is_routed)
+
+
+async def test_a_name_that_somebody_else_has_taken_is_known_from_the_watch(watching: World) -> None:
+    await watching.provision(team_node_id="another", slack_channel_ids=["C2"])
+    ref = Ref("Service", watching.namespace, AGENT)
+    spec = {"ports": [{"port": 1}]}
+    metadata = {"name": ref.name, "namespace": ref.namespace}
+    await watching.cluster.create({"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": spec})
+
+    async def is_known() -> bool:
+        return not watching.plane.drift.informers.absent(ref)
+
+    await until(is_known)
+
+    response = await watching.provision()
+
+    assert response.status_code == 409, response.text
+    assert response.json()["type"].endswith("resource_owned_by_another")
+    service = await watching.get("Service", AGENT)
+    assert service is not None
+    assert service["spec"]["ports"][0]["port"] == 1
+
+
 async def test_turning_autoscaling_on_keeps_the_replicas_that_run(watching: World) -> None:
     await watching.provision(dedicated={"replicas": 3})
 
@@ -160,6 +215,20 @@ def test_a_team_that_is_fought_over_is_woken_ever_more_seldom() -> None:
     now += 61.0
     damper(TeamKey("o", "t"))
     assert len(pauses) == 4
+
+
+async def until(condition: Callable[[], Awaitable[bool]]) -> None:
+    """Return when it holds."""
+    async with asyncio.timeout(15):
+        while True:
+            if await condition():
+                return
+            await asyncio.sleep(0.02)
+
+
+async def is_ready(world: World) -> bool:
+    team = (await world.http.get("/api/v1/admin/teams/extend/platform-sre")).json()
+    return any(item["type"] == "Ready" and item["status"] == "True" for item in team["conditions"])
 
 
 def service(uid: str, version: int, generation: int = 1) -> Manifest:
