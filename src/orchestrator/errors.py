@@ -39,6 +39,12 @@ class TeamProtected(Conflict):
     code = "team_protected"
 
 
+class TeamSuspended(Problem):
+    """Team {team} is suspended; resume it first."""
+
+    status, code = 503, "team_suspended"
+
+
 class NoPipeline(Conflict):
     """Team {team} has no pipeline; give it a `pipeline_schedule` first."""
 

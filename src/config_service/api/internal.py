@@ -41,6 +41,7 @@ async def look_up(
         team_node_id=row.node_id,
         deployment_mode=mode,
         agent_url=dedicated or services.shared_agent_url,
+        suspended=row.suspended,
     )
 
 
@@ -80,6 +81,7 @@ async def put_team(
         slack_channel_ids=tuple(body.slack_channel_ids),
         mode=body.mode,
         dedicated_service_url=body.dedicated_service_url,
+        suspended=body.suspended,
     )
     now = services.now()
 

@@ -85,6 +85,8 @@ class PutTeam(Body):
     slack_channel_ids: Channels
     mode: Literal["shared", "dedicated"]
     dedicated_service_url: Annotated[str, Field(max_length=300)] | None
+    #: Nobody is to be answered; all else stays as it is.
+    suspended: bool = False
     #: Mint the team's token for this purpose in the same transaction.
     mint: Id | None = None
 
@@ -264,6 +266,8 @@ class RouteView(BaseModel):
     team_node_id: str
     deployment_mode: Literal["shared", "dedicated"]
     agent_url: str | None
+    #: Requests are to be answered with 503 `team_suspended` instead of being sent to the agent.
+    suspended: bool
 
 
 class NoRouteView(BaseModel):

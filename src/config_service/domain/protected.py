@@ -26,6 +26,8 @@ class Routing:
     #: `None`: not said, which means shared.
     mode: str | None = None
     dedicated_service_url: str | None = None
+    #: Nobody is to be answered.
+    suspended: bool = False
 
 
 def without_protected(config: Config) -> Config:
@@ -73,11 +75,15 @@ def read_routing(config: Config, url_pattern: re.Pattern[str]) -> Routing:
         raise Invalid.field("agent.mode", "must be 'shared' or 'dedicated'")
     if url is not None:
         check_dedicated_url(url, url_pattern, field="agent.dedicated_service_url")
+    suspended = routing.get("suspended", False)
+    if not isinstance(suspended, bool):
+        raise Invalid.field("routing.suspended", "must be true or false")
     channels = routing.get("slack_channel_ids")
     return Routing(
         slack_channel_ids=() if channels is None else _channels(channels),
         mode=mode,
         dedicated_service_url=url,
+        suspended=suspended,
     )
 
 
@@ -92,7 +98,7 @@ def check_dedicated_url(url: object, pattern: re.Pattern[str], *, field: str) ->
 
 
 def with_routing(config: Config, routing: Routing) -> Config:
-    """`config` with exactly the three keys of `routing` set or cleared; everything else is kept."""
+    """`config` with exactly the keys of `routing` set or cleared; everything else is kept."""
     agent = dict(_object(config.get("agent")))
     agent["mode"] = routing.mode or SHARED
     if routing.dedicated_service_url is None:
@@ -104,6 +110,10 @@ def with_routing(config: Config, routing: Routing) -> Config:
         rest["slack_channel_ids"] = list(routing.slack_channel_ids)
     else:
         rest.pop("slack_channel_ids", None)
+    if routing.suspended:
+        rest["suspended"] = True
+    else:
+        rest.pop("suspended", None)
     updated = {**config, "agent": agent, "routing": rest}
     if not rest:
         del updated["routing"]

@@ -97,7 +97,7 @@ def route(
     *,
     author: Author,
     now: datetime,
-    **columns: str | None,
+    **columns: str | bool | None,
 ) -> Versioned:
     """Store a config whose routing has changed, with the channels and columns that follow from it.
 
@@ -123,6 +123,7 @@ def route(
         now=now,
         mode=routing.mode,
         dedicated_service_url=routing.dedicated_service_url,
+        suspended=routing.suspended,
         **columns,
     )
 
@@ -166,7 +167,7 @@ def _store(
     *,
     author: Author,
     now: datetime,
-    **columns: str | None,
+    **columns: str | bool | None,
 ) -> Versioned:
     text = documents.dump(config)
     version = node.version + 1

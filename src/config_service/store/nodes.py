@@ -69,7 +69,12 @@ def _path() -> Any:
 _PATH = _path()
 _CHANGE = update(nodes).where(nodes.c.org_id == bindparam("of_org"), nodes.c.node_id == bindparam("of_node"))
 _REMEMBER = versions.insert()
-_UNROUTED: Final = {"mode": None, "dedicated_service_url": None, "granted_service_url": None}
+_UNROUTED: Final = {
+    "mode": None,
+    "dedicated_service_url": None,
+    "granted_service_url": None,
+    "suspended": False,
+}
 
 
 def find(connection: Connection, org_id: str, node_id: str, *, lock: bool = False) -> Node | None:
@@ -150,7 +155,7 @@ def insert(
     by: str,
     now: datetime,
     name: str | None = None,
-    **columns: str | None,
+    **columns: str | bool | None,
 ) -> bool:
     """Make a node with its first version, unless there is one of that id; answers whether it was made."""
     text = documents.dump(config)

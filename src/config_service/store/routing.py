@@ -14,7 +14,7 @@ from servicekit.problems import Unavailable
 _ATTEMPTS: Final = 5
 
 _LOOKUP = (
-    select(nodes.c.org_id, nodes.c.node_id, nodes.c.mode, nodes.c.dedicated_service_url)
+    select(nodes.c.org_id, nodes.c.node_id, nodes.c.mode, nodes.c.dedicated_service_url, nodes.c.suspended)
     .join(channels, (channels.c.org_id == nodes.c.org_id) & (channels.c.node_id == nodes.c.node_id))
     .where(channels.c.channel == bindparam("channel"))
 )
@@ -24,7 +24,7 @@ _DROP = delete(channels).where(_MINE, channels.c.channel.in_(bindparam("dropped"
 
 
 def lookup(connection: Connection, channel: str) -> AnyRow | None:
-    """The team that `channel` is routed to: a row of `org_id, node_id, mode, dedicated_service_url`."""
+    """The team that `channel` is routed to: a row of `org_id, node_id, mode, dedicated_service_url, suspended`."""
     return connection.execute(_LOOKUP, {"channel": channel}).one_or_none()
 
 

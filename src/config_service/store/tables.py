@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import (
+    Boolean,
     CheckConstraint,
     Column,
     DateTime,
@@ -17,6 +18,7 @@ from sqlalchemy import (
     Table,
     Text,
     TypeDecorator,
+    false,
 )
 from sqlalchemy.types import TypeEngine
 
@@ -83,6 +85,7 @@ nodes = Table(
     # What the routing lookup answers, kept beside the document so that it need not be parsed.
     Column("mode", String(16)),
     Column("dedicated_service_url", Text),
+    Column("suspended", Boolean, nullable=False, server_default=false()),
     # The dedicated address the control plane itself has set last; no other is ever accepted.
     Column("granted_service_url", Text),
     Column("created_at", Instant, nullable=False),

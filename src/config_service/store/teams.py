@@ -56,6 +56,7 @@ def put(connection: Connection, org_id: str, team_id: str, routing: Routing, *, 
         now=now,
         mode=routing.mode,
         dedicated_service_url=routing.dedicated_service_url,
+        suspended=routing.suspended,
         granted_service_url=routing.dedicated_service_url,
     ):
         take_channels(connection, org_id, team_id, routing.slack_channel_ids)

@@ -11,6 +11,7 @@ from fastapi import APIRouter, Path
 from fastapi.responses import JSONResponse, Response
 
 from orchestrator.api.auth import Admin, TeamSelf
+from orchestrator.api.problems import problems
 from orchestrator.api.provision import (
     KeyHeader,
     Prefer,
@@ -24,7 +25,7 @@ from orchestrator.domain.ids import check_id
 from orchestrator.domain.rollout import is_available
 from orchestrator.domain.schedule import next_times
 from orchestrator.domain.team import TeamKey
-from orchestrator.errors import DependencyAway
+from orchestrator.errors import DependencyAway, TeamIsLeaving
 from orchestrator.store.teams import Leaving
 from orchestrator.usecases.caller import Caller
 from orchestrator.usecases.deprovision import DeprovisionRequest
@@ -167,6 +168,34 @@ async def reconcile(org: OrgPath, team: TeamPath, caller: Admin, services: TheSe
     return team_view(found.team, found.last_run)
 
 
+@router.post("/admin/teams/{org}/{team}/suspend", responses=problems(TeamIsLeaving))
+async def suspend(
+    org: OrgPath,
+    team: TeamPath,
+    caller: Admin,
+    services: TheServices,
+    idempotency_key: KeyHeader = None,
+    prefer: Prefer = None,
+) -> JSONResponse:
+    """Stop answering, scale the dedicated agent to zero, stop the schedule; everything is kept."""
+    request = _suspension(TeamKey(org, team), idempotency_key, suspended=True)
+    return await provisioned(request, caller, services, dry_run=False, prefer=prefer)
+
+
+@router.post("/admin/teams/{org}/{team}/resume", responses=problems(TeamIsLeaving))
+async def resume(
+    org: OrgPath,
+    team: TeamPath,
+    caller: Admin,
+    services: TheServices,
+    idempotency_key: KeyHeader = None,
+    prefer: Prefer = None,
+) -> JSONResponse:
+    """Bring a suspended team back as it was; a dedicated agent is routed to once it is available."""
+    request = _suspension(TeamKey(org, team), idempotency_key, suspended=False)
+    return await provisioned(request, caller, services, dry_run=False, prefer=prefer)
+
+
 @router.post("/admin/agents/run")
 async def run_agent(body: RunAgent, caller: Admin, services: TheServices) -> dict[str, Any]:
     """Ask the team's agent on the runtime that the team belongs to."""
@@ -188,6 +217,12 @@ async def run_own_pipeline(key: TeamSelf, services: TheServices) -> dict[str, An
     """A team has its own pipeline run now."""
     job = await services.agents.run_pipeline(key, Caller(f"team:{key}", org_id=key.org_id))
     return {"job": job.as_dict()}
+
+
+def _suspension(key: TeamKey, idempotency_key: str | None, *, suspended: bool) -> ProvisionRequest:
+    return ProvisionRequest(
+        key=key, fields={"suspended": suspended}, must_exist=True, idempotency_key=idempotency_key
+    )
 
 
 async def _live(services: TheServices, key: TeamKey, caller: Caller, kind: str) -> Any:

@@ -5,10 +5,13 @@ from typing import Annotated
 import typer
 
 from orchestrator.cli.formats import Output
-from orchestrator.cli.options import DEFAULT_SERVER, Format, Server, Token, perform
-from orchestrator.cli.provision import Mode
+from orchestrator.cli.options import DEFAULT_SERVER, Format, Server, Token, Wait, perform
+from orchestrator.cli.provision import DEFAULT_WAIT_S, Mode
 
-app = typer.Typer(no_args_is_help=True, help="Look at teams.")
+OrgArgument = Annotated[str, typer.Argument(help="The customer (org_id).")]
+TeamArgument = Annotated[str, typer.Argument(help="The team (team_node_id).")]
+
+app = typer.Typer(no_args_is_help=True, help="Look at teams, suspend and resume them.")
 
 
 @app.command("list")
@@ -43,8 +46,8 @@ def list_teams(
 
 @app.command("get")
 def get_team(
-    org: Annotated[str, typer.Argument(help="The customer (org_id).")],
-    team: Annotated[str, typer.Argument(help="The team (team_node_id).")],
+    org: OrgArgument,
+    team: TeamArgument,
     output: Format = Output.TABLE,
     server: Server = DEFAULT_SERVER,
     token: Token = None,
@@ -64,3 +67,44 @@ def get_team(
         return 0
 
     perform(work())
+
+
+@app.command("suspend")
+def suspend_team(
+    org: OrgArgument,
+    team: TeamArgument,
+    wait: Wait = DEFAULT_WAIT_S,
+    output: Format = Output.TABLE,
+    server: Server = DEFAULT_SERVER,
+    token: Token = None,
+) -> None:
+    """Stop a team: nobody is answered, its agent is scaled to zero, its schedule stops; all else is kept."""
+    perform(_steer("suspend", org, team, wait_s=wait, output=output, server=server, token=token))
+
+
+@app.command("resume")
+def resume_team(
+    org: OrgArgument,
+    team: TeamArgument,
+    wait: Wait = DEFAULT_WAIT_S,
+    output: Format = Output.TABLE,
+    server: Server = DEFAULT_SERVER,
+    token: Token = None,
+) -> None:
+    """Bring a suspended team back as it was."""
+    perform(_steer("resume", org, team, wait_s=wait, output=output, server=server, token=token))
+
+
+async def _steer(
+    what: str, org: str, team: str, *, wait_s: int, output: Output, server: str, token: str | None
+) -> int:
+    from orchestrator.cli.client import connect, team_path
+    from orchestrator.cli.output import write
+    from orchestrator.cli.progress import exit_status, submit
+    from orchestrator.cli.views import provision_tables
+
+    async with connect(server, token) as api:
+        ids = {"org_id": org, "team_node_id": team}
+        answer = await submit(api, f"{team_path(org, team)}/{what}", ids, wait_s=wait_s, key=None)
+    write(output, answer, provision_tables(answer))
+    return exit_status(answer)

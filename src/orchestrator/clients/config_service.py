@@ -87,6 +87,7 @@ class ConfigService:
         channels: Collection[str],
         mode: str,
         dedicated_service_url: str | None,
+        suspended: bool = False,
         mint: str | None = None,
     ) -> TeamConfig:
         """Have the team, and its org, be there and be routed like this; everything else in its config stays.
@@ -100,6 +101,7 @@ class ConfigService:
             "slack_channel_ids": list(channels),
             "mode": mode,
             "dedicated_service_url": dedicated_service_url,
+            "suspended": suspended,
             "mint": mint,
         }
         return _team_config((await self._send("PUT", _team(key), json=body)).json())

@@ -30,6 +30,7 @@ class Reason(enum.StrEnum):
     SERVED_BY_SHARED_AGENT = "ServedBySharedAgent"
     AGENT_AVAILABLE = "AgentAvailable"
     AGENT_NOT_AVAILABLE = "AgentNotAvailable"
+    SUSPENDED = "Suspended"
     DEPROVISIONING = "Deprovisioning"
     DEPROVISIONED = "Deprovisioned"
     DELETION_HELD = "DeletionHeld"

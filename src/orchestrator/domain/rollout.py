@@ -22,7 +22,8 @@ def replicas_to_hand_over(wanted: Manifest, live: Manifest) -> Manifest | None:
     """What another manager has to apply before `wanted` no longer says how many replicas there are.
 
     A field that its last owner drops goes back to its default: five replicas would become one before the autoscaler
-    has looked. `None` when there is nothing to hand over.
+    has looked. None at all, as of a team that was suspended, would stay none: an autoscaler leaves those alone.
+    `None` when there is nothing to hand over.
     Source: https://kubernetes.io/docs/reference/using-api/server-side-apply/#transferring-ownership
     """
     if wanted["kind"] != "Deployment" or "replicas" in wanted["spec"]:
@@ -38,5 +39,5 @@ def replicas_to_hand_over(wanted: Manifest, live: Manifest) -> Manifest | None:
         "apiVersion": wanted["apiVersion"],
         "kind": wanted["kind"],
         "metadata": metadata,
-        "spec": {"replicas": live["spec"]["replicas"]},
+        "spec": {"replicas": max(1, live["spec"]["replicas"])},
     }

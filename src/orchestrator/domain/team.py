@@ -101,6 +101,8 @@ class TeamSpec:
     protected: bool = False
     #: How long config, channels and names stay reserved after deprovisioning, as a duration such as `72h`.
     restore_within: str | None = None
+    #: Nothing runs and nobody is answered; everything else stays as it is. Set by suspending and resuming alone.
+    suspended: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -31,6 +31,8 @@ class Outcome:
 
 
 def agent_outcome(team: TeamRecord, *, available: bool) -> Outcome:
-    """Everything stands; whether the agent can answer is up to its pods."""
+    """Everything stands; whether the agent can answer is up to its pods, unless nobody is to be answered."""
+    if team.spec.suspended:
+        return Outcome(team=team, ready=False, ready_message="the team is suspended")
     message = "" if available else f"Deployment {team.names.agent} is not available yet"
     return Outcome(team=team, ready=available, ready_message=message)

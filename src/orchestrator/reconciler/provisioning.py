@@ -90,13 +90,13 @@ class Provisioner:
         objects = live | await self._apply(team, planned, live, config.minted, journal)
         agent = Ref("Deployment", object_namespace(team.spec, team.names, self._platform), team.names.agent)
         deployment = objects.get(agent) if target.mode == Mode.DEDICATED else None
-        available = deployment is None or is_available(deployment) or self._became_available(deployment)
-        if (
-            team.routed is not None
-            and team.routed != target
-            and target.mode == Mode.DEDICATED
-            and not available
-        ):
+        available = (
+            team.spec.suspended
+            or deployment is None
+            or is_available(deployment)
+            or self._became_available(deployment)
+        )
+        if team.routed is not None and meanwhile != target and not available:
             # Whoever answers the team today goes on until its new agent can.
             raise NotYet(f"Deployment {team.names.agent} to become available", look_again_s=LOOK_AGAIN_S)
         async with journal.step("routing"):
@@ -124,12 +124,17 @@ class Provisioner:
     def _target(self, team: TeamRecord) -> Routed:
         mode = team.spec.deployment_mode
         url = service_url(team.spec, team.names, self._platform) if mode is Mode.DEDICATED else None
-        return Routed(mode=mode.value, url=url)
+        return Routed(mode=mode.value, url=url, suspended=team.spec.suspended)
 
     async def _is_routed(self, key: TeamKey, target: Routed) -> bool:
-        config = await self._config.get_team(key)
-        agent = (config.config.get("agent") if config is not None else None) or {}
-        return target == Routed(mode=agent.get("mode", ""), url=agent.get("dedicated_service_url"))
+        found = await self._config.get_team(key)
+        config = found.config if found is not None else {}
+        agent, routing = config.get("agent") or {}, config.get("routing") or {}
+        return target == Routed(
+            mode=agent.get("mode", ""),
+            url=agent.get("dedicated_service_url"),
+            suspended=routing.get("suspended", False),
+        )
 
     async def _route(self, team: TeamRecord, routed: Routed, *, mint: str | None = None) -> TeamConfig:
         return await self._config.put_team(
@@ -137,6 +142,7 @@ class Provisioner:
             channels=team.spec.slack_channel_ids,
             mode=routed.mode,
             dedicated_service_url=routed.url,
+            suspended=routed.suspended,
             mint=mint,
         )
 
@@ -238,10 +244,10 @@ def _untouched(team: TeamRecord) -> bool:
 def _meanwhile(team: TeamRecord, target: Routed) -> Routed:
     """Routing as it may be before the objects stand.
 
-    On the way to the shared agent, routing goes first. On the way to a dedicated one it stays where it is; a new team
-    has no URL yet, so nobody is sent to what is not there.
+    On the way to the shared agent or into suspension, routing goes first. On the way to a dedicated one it stays where
+    it is; a new team has no URL yet, so nobody is sent to what is not there.
     """
-    if target.mode == Mode.SHARED:
+    if target.mode == Mode.SHARED or target.suspended:
         return target
     return team.routed or Routed(mode=target.mode, url=None)
 

@@ -190,7 +190,7 @@ class TeamReconciler:
         if team.state is TeamState.GONE:
             due_at = team.restore_until
         else:
-            due_at = self._clock() + self._pause_s(conditions, ready=outcome.ready)
+            due_at = self._clock() + self._pause_s(conditions, settled=outcome.ready or team.spec.suspended)
             if run is None and team.due_at is not None and self._clock() < team.due_at < due_at:
                 # Not due yet: being woken puts no resync off, only an agent's availability does.
                 due_at = team.due_at if outcome.ready == team.ready else due_at
@@ -208,10 +208,10 @@ class TeamReconciler:
         await self._write(team, run, journal, seen_generation=seen_generation)
         log.info("pass_done", team=str(team.key), generation=team.generation, ready=team.ready)
 
-    def _pause_s(self, conditions: tuple[Condition, ...], *, ready: bool) -> float:
+    def _pause_s(self, conditions: tuple[Condition, ...], *, settled: bool) -> float:
         """Until the next look: the resync, or sooner while the agent is not available, the seldomer the longer."""
         resync = self._timing.resync_interval.total_seconds() * (0.9 + 0.2 * self._jitter())
-        if ready:
+        if settled:
             return resync
         since = next(item for item in conditions if item.type is ConditionType.READY).last_transition_time
         unready_s = self._clock() - since.timestamp()
@@ -328,6 +328,8 @@ class TeamReconciler:
         reason, words = provisioned
         if not active:
             ready_reason = Reason.DEPROVISIONED if settled else Reason.DEPROVISIONING
+        elif team.spec.suspended:
+            ready_reason = Reason.SUSPENDED
         elif not ready:
             ready_reason = Reason.AGENT_NOT_AVAILABLE
         else:

@@ -2,7 +2,7 @@
 
 import enum
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import sqlalchemy as sa
@@ -56,6 +56,8 @@ class Routed:
 
     mode: str
     url: str | None = None
+    #: Nobody is to be answered.
+    suspended: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -287,7 +289,7 @@ def _row(team: TeamRecord) -> dict[str, Any]:
             "delete_config": team.leaving.delete_config,
         },
         "inventory": dump_refs(team.inventory),
-        "routed": None if team.routed is None else {"mode": team.routed.mode, "url": team.routed.url},
+        "routed": None if team.routed is None else asdict(team.routed),
         "good_spec": None if team.good_spec is None else codec.dump_spec(team.good_spec),
         "good_generation": team.good_generation,
         "created_config": int(team.created_config),

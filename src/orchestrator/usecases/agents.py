@@ -14,7 +14,7 @@ from orchestrator.domain.manifests import Platform, object_namespace
 from orchestrator.domain.objects import Ref
 from orchestrator.domain.pipeline_run import job_from_cronjob
 from orchestrator.domain.team import Mode, TeamKey
-from orchestrator.errors import DependencyAway, NoPipeline, TeamIsLeaving
+from orchestrator.errors import DependencyAway, NoPipeline, TeamIsLeaving, TeamSuspended
 from orchestrator.store.teams import TeamRecord, TeamState
 from orchestrator.usecases.caller import Caller
 from orchestrator.usecases.read import Reading
@@ -51,6 +51,7 @@ class Agents:
 
         Raises:
             NotFound, TeamIsLeaving: there is no such team to ask.
+            TeamSuspended: it is not to be answered.
             Unavailable: its runtime does not answer.
         """
         team = await self._staying(key, caller)
@@ -74,6 +75,8 @@ class Agents:
         # Where routing points now decides, not what is wanted: on the way to a runtime of its own, a team is served
         # by the shared one until the other is available.
         routed = team.routed
+        if routed is not None and routed.suspended:
+            raise TeamSuspended(team=team.key)
         if routed is not None and routed.mode == Mode.DEDICATED and routed.url is not None:
             service = Ref(
                 "Service", object_namespace(team.spec, team.names, self._platform), team.names.agent
@@ -109,4 +112,6 @@ class Agents:
         team = (await self._reading.team(key, caller)).team
         if team.state is not TeamState.ACTIVE:
             raise TeamIsLeaving(team=key)
+        if team.spec.suspended:
+            raise TeamSuspended(team=key)
         return team

@@ -18,7 +18,7 @@ from orchestrator.domain.plan import Plan
 from orchestrator.domain.team import TeamKey, TeamNames, TeamSpec
 from orchestrator.domain.views import provisioned_view
 from orchestrator.domain.wanted import wanted_objects
-from orchestrator.errors import ChannelTaken, Conflict, DependencyAway
+from orchestrator.errors import ChannelTaken, Conflict, DependencyAway, TeamIsLeaving
 from orchestrator.store import claims, teams
 from orchestrator.store.runs import RunKind, RunRecord, RunStatus
 from orchestrator.store.signals import Signals
@@ -28,6 +28,7 @@ from orchestrator.usecases.change import changed_spec
 from orchestrator.usecases.preflight import Preflight
 from orchestrator.usecases.recording import earlier_run, record_run
 from servicekit.database import Database
+from servicekit.problems import NotFound
 
 #: Somebody else changed the same team between our look and our write: look again, this often.
 ATTEMPTS = 8
@@ -48,6 +49,8 @@ class ProvisionRequest:
     fields: Mapping[str, Any]
     #: Fields that are not named are put back to their defaults, as PUT does.
     replace_all: bool = False
+    #: Make no team, and bring none back.
+    must_exist: bool = False
     idempotency_key: str | None = None
 
     def fingerprint(self) -> str:
@@ -115,6 +118,7 @@ class Provisioning:
         Raises:
             Invalid, ChannelTaken, ResourceOwnedByAnother, ClusterRefused, ClusterForbade: nothing was kept.
             IdempotencyKeyReused: the key was used for another request.
+            NotFound, TeamIsLeaving: the team must exist, and does not.
         """
         caller.require_team(request.key)
         for _ in range(ATTEMPTS):
@@ -144,8 +148,13 @@ class Provisioning:
         key = request.key
         async with self._database.reading() as connection:
             team = await teams.get(connection, key)
+            if request.must_exist:
+                _require_active(key, team)
             names = team.names if team is not None else await claims.free_names(connection, key)
-            base = TeamSpec() if request.replace_all else self._base_spec(team)
+            base = self._base_spec(team)
+            if request.replace_all:
+                # What a body cannot say is not put back by one.
+                base = TeamSpec(suspended=base.suspended)
             spec = changed_spec(base, request.fields)
             owners = await claims.channel_owners(connection, spec.slack_channel_ids)
         self._refuse_taken(key, owners)
@@ -261,3 +270,10 @@ class Provisioning:
             restore_until=None,
             updated_at=now,
         )
+
+
+def _require_active(key: TeamKey, team: TeamRecord | None) -> None:
+    if team is None or team.state is TeamState.GONE:
+        raise NotFound(what=f"Team {key}")
+    if team.state is not TeamState.ACTIVE:
+        raise TeamIsLeaving(team=key)

@@ -89,6 +89,7 @@ async def test_lookup_follows_the_mode(admin):
         "team_node_id": "platform-sre",
         "deployment_mode": "shared",
         "agent_url": "http://agent-shared.incidentfox.svc.cluster.local:8000",
+        "suspended": False,
     }
     await admin.put_team("extend", "platform-sre", "C1", mode="dedicated")
     waiting = await look_up(admin, "C1")

@@ -48,8 +48,13 @@ class Ask:
     fields: Mapping[str, Any] = field(default_factory=dict)
 
     async def __call__(self, world: World) -> httpx2.Response:
-        call = world.provision if self.what == "provision" else world.deprovision
         key = f"{self.what}-{sorted(self.fields.items())}"[:128]
+        if self.what in {"suspend", "resume"}:
+            headers = {"Prefer": "wait=20", "Idempotency-Key": key}
+            return await world.http.post(
+                f"/api/v1/admin/teams/extend/platform-sre/{self.what}", headers=headers
+            )
+        call = world.provision if self.what == "provision" else world.deprovision
         return await call(idempotency_key=key, **self.fields)
 
 
@@ -59,6 +64,9 @@ def provision(**fields: Any) -> Ask:
 
 def deprovision(**fields: Any) -> Ask:
     return Ask("deprovision", fields)
+
+
+SUSPEND, RESUME = Ask("suspend"), Ask("resume")
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +90,8 @@ SCENARIOS = {
         provision(), before=(provision(deployment_mode="shared"),), pods_run=True
     ),
     "dedicated to shared": Scenario(provision(deployment_mode="shared")),
+    "suspend": Scenario(SUSPEND),
+    "resume": Scenario(RESUME, before=(provision(), SUSPEND), pods_run=True),
     "deprovision": Scenario(deprovision()),
     "deprovision delete_config": Scenario(deprovision(delete_config=True)),
 }

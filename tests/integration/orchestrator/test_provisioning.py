@@ -79,6 +79,7 @@ async def test_channels_are_routed_to_the_dedicated_agent(world: World) -> None:
         "team_node_id": "platform-sre",
         "deployment_mode": "dedicated",
         "agent_url": f"http://{AGENT}.{world.namespace}.svc.cluster.local:8000",
+        "suspended": False,
     }
     config = await world.config()
     assert config is not None

@@ -35,9 +35,15 @@ def service(key: TeamKey, names: TeamNames, namespace: str) -> Manifest:
 
 
 def deployment(
-    key: TeamKey, wanted: Dedicated, names: TeamNames, platform: Platform, namespace: str
+    key: TeamKey,
+    wanted: Dedicated,
+    names: TeamNames,
+    platform: Platform,
+    namespace: str,
+    *,
+    suspended: bool = False,
 ) -> Manifest:
-    """The agent's pods; without a number of replicas when an autoscaler decides on it."""
+    """The agent's pods, none while suspended; without a number of replicas when an autoscaler decides on it."""
     component = common.agent_component(names)
     spec: dict[str, Any] = {
         "selector": {"matchLabels": common.selector(key, common.AGENT_COMPONENT)},
@@ -50,7 +56,9 @@ def deployment(
             "spec": _pod(key, wanted, names, platform),
         },
     }
-    if wanted.autoscaling is None:
+    if suspended:
+        spec["replicas"] = 0
+    elif wanted.autoscaling is None:
         spec["replicas"] = common.replicas(wanted)[0]
     return {
         "apiVersion": "apps/v1",

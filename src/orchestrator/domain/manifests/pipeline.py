@@ -27,6 +27,8 @@ def cron_job(key: TeamKey, spec: TeamSpec, names: TeamNames, platform: Platform,
         InvalidScheduleError: the schedule is none.
     """
     component = common.pipeline_component(names)
+    # Said only when it is so: somebody who suspends a CronJob by hand is not overruled.
+    suspended = {"suspend": True} if spec.suspended else {}
     template = {
         "metadata": {"labels": common.labels(key, component)},
         "spec": {
@@ -42,6 +44,7 @@ def cron_job(key: TeamKey, spec: TeamSpec, names: TeamNames, platform: Platform,
         "spec": {
             "schedule": schedule.resolve(spec.pipeline_schedule or "", key),
             "timeZone": spec.pipeline_time_zone,
+            **suspended,
             "concurrencyPolicy": "Forbid",
             "startingDeadlineSeconds": _STARTING_DEADLINE_SECONDS,
             "successfulJobsHistoryLimit": 3,

@@ -82,10 +82,10 @@ def _dedicated(
         isolation.agent_policy(key, wanted, names, platform, namespace),
         common.service_account(names.agent, namespace, key, common.agent_component(names)),
         agent.service(key, names, namespace),
-        agent.deployment(key, wanted, names, platform, namespace),
+        agent.deployment(key, wanted, names, platform, namespace, suspended=spec.suspended),
     ]
     if common.replicas(wanted)[0] > 1:
         objects.append(agent.disruption_budget(key, names, namespace))
-    if wanted.autoscaling is not None:
+    if wanted.autoscaling is not None and not spec.suspended:
         objects.append(agent.autoscaler(key, wanted, wanted.autoscaling, names, namespace))
     return objects
