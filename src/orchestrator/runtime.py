@@ -1,6 +1,7 @@
 """The composition root: settings in, a running control plane out."""
 
 import asyncio
+import enum
 import gc
 import socket
 import time
@@ -30,6 +31,7 @@ from orchestrator.reconciler.loop import Reconciler
 from orchestrator.reconciler.team import TeamReconciler, Timing
 from orchestrator.settings import Settings
 from orchestrator.store.migrate import MIGRATIONS
+from orchestrator.store.notices import Listener
 from orchestrator.store.signals import Signals
 from orchestrator.usecases.agents import Agents
 from orchestrator.usecases.deprovision import Deprovisioning
@@ -58,6 +60,14 @@ class Doors:
     agent_http: httpx2.AsyncClient
     #: The Config Service itself when it runs inside this process.
     config_app: ASGIApp | None
+
+
+class Role(enum.Enum):
+    """What a process does; any number of each may work on one PostgreSQL."""
+
+    BOTH = enum.auto()
+    API = enum.auto()
+    RECONCILER = enum.auto()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,7 +139,12 @@ async def open_doors(settings: Settings, *, admin_token: str) -> AsyncIterator[D
 
 
 def control_plane(
-    settings: Settings, doors: Doors, *, admin_token: str, clock: Callable[[], float] = time.time
+    settings: Settings,
+    doors: Doors,
+    *,
+    admin_token: str,
+    role: Role = Role.BOTH,
+    clock: Callable[[], float] = time.time,
 ) -> ControlPlane:
     """Put everything together behind the doors."""
     platform = platform_of(settings)
@@ -191,7 +206,10 @@ def control_plane(
 
     @asynccontextmanager
     async def reconciling() -> AsyncIterator[None]:
-        tasks = [asyncio.create_task(reconciler.run()), asyncio.create_task(drift.run())]
+        work = [Listener(doors.database, signals).run()]
+        if role is not Role.API:
+            work += [reconciler.run(), drift.run()]
+        tasks = [asyncio.create_task(each) for each in work]
         try:
             yield
         finally:
@@ -199,8 +217,9 @@ def control_plane(
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
 
-    api = create_app(services, background=reconciling)
-    app = api if doors.config_app is None else WithConfigService(api, doors.config_app)
+    only_health = role is Role.RECONCILER
+    api = create_app(services, background=reconciling, only_health=only_health)
+    app = api if doors.config_app is None or only_health else WithConfigService(api, doors.config_app)
     return ControlPlane(app=app, services=services, reconciler=reconciler, drift=drift)
 
 
@@ -217,7 +236,7 @@ async def _embedded_config_service(settings: Settings, admin_token: str, stack: 
     )
 
 
-async def serve(settings: Settings) -> None:
+async def serve(settings: Settings, role: Role = Role.BOTH) -> None:
     """Serve until told to stop; requests under way end first, then passes, then connections."""
     configure_logs(settings.log_format)
     _collect_seldom()
@@ -227,7 +246,7 @@ async def serve(settings: Settings) -> None:
         print(f"Admin token, kept in {settings.data_dir / 'admin-token'}: {admin_token}", flush=True)  # noqa: T201
     async with open_doors(settings, admin_token=admin_token) as doors:
         config = uvicorn.Config(
-            control_plane(settings, doors, admin_token=admin_token).app,
+            control_plane(settings, doors, admin_token=admin_token, role=role).app,
             host=settings.host,
             port=settings.port,
             log_config=None,

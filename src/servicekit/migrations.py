@@ -32,13 +32,18 @@ class Migrations:
             await connection.run_sync(self._upgrade)
 
     async def is_current(self, database: Database) -> bool:
-        """Whether the schema is the newest that this program knows."""
+        """Whether this program can work on the schema: see `at_head`."""
         async with database.reading() as connection:
             return await connection.run_sync(self.at_head)
 
     def at_head(self, connection: sa.Connection) -> bool:
-        """Whether the schema on the other end of `connection` is the newest that this program knows."""
-        return self._revision(connection) == self._head
+        """Whether the schema on the other end of `connection` is the newest that this program knows, or a later one.
+
+        A migration only expands as long as the version before it may still run, so that both work side by side
+        while an upgrade rolls: a revision that is not known here is a later one.
+        """
+        revision = self._revision(connection)
+        return revision is not None and (revision == self._head or revision not in self._known)
 
     def run(self, connection: sa.Connection) -> None:
         """What a migration folder's `env.py` calls."""
@@ -72,6 +77,11 @@ class Migrations:
     @cached_property
     def _head(self) -> str | None:
         return ScriptDirectory.from_config(self._config()).get_current_head()
+
+    @cached_property
+    def _known(self) -> frozenset[str]:
+        scripts = ScriptDirectory.from_config(self._config())
+        return frozenset(script.revision for script in scripts.walk_revisions())
 
     def _config(self) -> Config:
         config = Config()

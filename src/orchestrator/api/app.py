@@ -20,12 +20,15 @@ CONFIG_SERVICE_PATHS = ("/api/v1/admin/orgs", "/api/v1/config", "/api/v1/auth", 
 Background = Callable[[], AbstractAsyncContextManager[None]]
 
 
-def create_app(services: Services, *, background: Background | None = None) -> FastAPI:
+def create_app(
+    services: Services, *, background: Background | None = None, only_health: bool = False
+) -> FastAPI:
     """The API.
 
     Args:
         services: what handlers need.
         background: what runs while the application does, the reconciler for one.
+        only_health: answer whether the process lives and what it measures, and nothing else.
     """
 
     @asynccontextmanager
@@ -43,8 +46,9 @@ def create_app(services: Services, *, background: Background | None = None) -> F
         lifespan=lifespan,
     )
     app.state.services = services
-    for router in (provision.router, runs.router, teams.router, health.router):
+    for router in () if only_health else (provision.router, runs.router, teams.router):
         app.include_router(router)
+    app.include_router(health.router)
     app.add_middleware(LimitBody)
     install_problem_handlers(app)
     _tell_of_the_cluster(app)

@@ -10,7 +10,7 @@ from orchestrator.cli.demo import demo
 from orchestrator.cli.deprovision import deprovision
 from orchestrator.cli.dev_cluster import dev_cluster
 from orchestrator.cli.provision import provision
-from orchestrator.cli.serve import serve
+from orchestrator.cli.serve import reconcile, serve
 
 app = typer.Typer(
     name="orchestrator",
@@ -44,6 +44,7 @@ app.command(rich_help_panel=_TEAMS)(deprovision)
 app.add_typer(teams.app, name="teams", rich_help_panel=_TEAMS)
 app.add_typer(runs.app, name="runs", rich_help_panel=_TEAMS)
 app.command(rich_help_panel=_SERVERS)(serve)
+app.command(rich_help_panel=_SERVERS)(reconcile)
 app.command("config-service", rich_help_panel=_SERVERS)(config_service)
 app.command("dev-cluster", rich_help_panel=_SERVERS)(dev_cluster)
 app.add_typer(db.app, name="db", rich_help_panel=_SERVERS)

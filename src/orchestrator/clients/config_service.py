@@ -9,6 +9,7 @@ import httpx2
 
 from orchestrator.domain.team import TeamKey
 from orchestrator.errors import ChannelTaken, DependencyAway
+from orchestrator.lease import must_be_held
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -157,6 +158,8 @@ class ConfigService:
     async def _send(
         self, method: str, path: str, *, allow: Collection[int] = (), **arguments: Any
     ) -> httpx2.Response:
+        if method != "GET":
+            must_be_held()
         try:
             response = await self._http.request(method, path, **arguments)
         except httpx2.TransportError as error:

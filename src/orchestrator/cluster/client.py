@@ -29,6 +29,7 @@ from orchestrator.cluster.errors import (
 from orchestrator.cluster.kinds import KINDS
 from orchestrator.concurrency import together
 from orchestrator.domain.objects import FIELD_MANAGER, Manifest, Ref
+from orchestrator.lease import must_be_held
 
 encode = msgspec.json.encode
 decode = msgspec.json.decode
@@ -319,6 +320,8 @@ class Cluster:
     async def _send(self, method: str, path: str, **arguments: Any) -> httpx2.Response:
         try:
             async with self._places:
+                if method != "GET":
+                    must_be_held()
                 response = await self._http.request(method, path, **arguments)
         except httpx2.TransportError as error:
             raise ClusterAway(type(error).__name__) from error

@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -18,17 +19,19 @@ from orchestrator.domain.conditions import Condition, ConditionType, Reason, mer
 from orchestrator.domain.manifests import Platform
 from orchestrator.domain.team import Mode, TeamKey, TeamSpec
 from orchestrator.errors import DependencyAway
+from orchestrator.lease import Lease, LeaseLostError
 from orchestrator.reconciler.backoff import backoff_s
 from orchestrator.reconciler.deprovisioning import Deprovisioner
 from orchestrator.reconciler.journal import Journal
 from orchestrator.reconciler.outcome import NotYet, Outcome
 from orchestrator.reconciler.provisioning import Provisioner
 from orchestrator.reconciler.steady import Steady
-from orchestrator.store import claims, runs, teams
+from orchestrator.store import claims, notices, runs, teams
 from orchestrator.store.runs import RunRecord, RunStatus
 from orchestrator.store.signals import Signals
 from orchestrator.store.teams import Leaving, Reported, TeamRecord, TeamState
 from servicekit.database import Database
+from servicekit.errors import DatabaseAway
 from servicekit.problems import Problem, problem_body
 
 log = structlog.get_logger()
@@ -54,6 +57,7 @@ class TeamReconciler:
     Args:
         holder: the name under which this process claims teams.
         clock: seconds since the epoch.
+        monotonic: seconds that only grow, whatever happens to the process.
         jitter: a random number between 0 and 1.
     """
 
@@ -69,6 +73,7 @@ class TeamReconciler:
         holder: str,
         timing: Timing,
         clock: Callable[[], float],
+        monotonic: Callable[[], float] = time.monotonic,
         jitter: Callable[[], float] = random.random,
     ) -> None:
         self._database = database
@@ -76,6 +81,7 @@ class TeamReconciler:
         self._holder = holder
         self._timing = timing
         self._clock = clock
+        self._monotonic = monotonic
         self._jitter = jitter
         self._steady = Steady(informers, platform)
         self._provisioner = Provisioner(cluster, config, platform, informers, self._steady)
@@ -87,22 +93,20 @@ class TeamReconciler:
         Raises:
             DatabaseAway: nothing was written; the team stays due.
         """
-        now = self._clock()
+        now, seconds = self._clock(), self._timing.lease.total_seconds()
+        lease = Lease(seconds, monotonic=self._monotonic)
+        asked_at = self._monotonic()
         async with self._database.unit_of_work() as connection:
-            team = await teams.lease(
-                connection,
-                key,
-                holder=self._holder,
-                now=now,
-                until=now + self._timing.lease.total_seconds(),
-            )
+            team = await teams.lease(connection, key, holder=self._holder, now=now, until=now + seconds)
             if team is None:
                 return
             run = await runs.get(connection, team.run_id) if team.run_id is not None else None
         if run is not None and run.ended:
             run = None
-        work = asyncio.create_task(self._pass(team, run))
-        renewal = asyncio.create_task(self._renew_lease(team))
+        lease.renewed(asked_at)
+        with lease.held():
+            work = asyncio.create_task(self._pass(team, run))
+        renewal = asyncio.create_task(self._renew(team, lease))
         try:
             await asyncio.wait({work, renewal}, return_when=asyncio.FIRST_COMPLETED)
             if work.done():
@@ -123,14 +127,22 @@ class TeamReconciler:
         async with self._database.unit_of_work() as connection:
             await teams.release_leases(connection, holder=self._holder)
 
-    async def _renew_lease(self, team: TeamRecord) -> None:
-        """Give signs of life while a pass lasts; return when the claim was lost."""
+    async def _renew(self, team: TeamRecord, lease: Lease) -> None:
+        """Give signs of life while a pass lasts; return when the claim was lost or has run out."""
         seconds = self._timing.lease.total_seconds()
-        held = True
-        while held:
-            await asyncio.sleep(seconds / 3)
-            async with self._database.unit_of_work() as connection:
-                held = await teams.extend_lease(connection, team, until=self._clock() + seconds)
+        while lease.left_s:
+            await asyncio.sleep(min(seconds / 3, lease.left_s))
+            asked_at = self._monotonic()
+            try:
+                async with self._database.unit_of_work() as connection:
+                    if not await teams.extend_lease(connection, team, until=self._clock() + seconds):
+                        return
+            except DatabaseAway as error:
+                # The claim is ours until its time is over; the database may be back before that.
+                log.warning("lease_not_renewed", team=str(team.key), cause=str(error))
+                await asyncio.sleep(min(seconds / 30, lease.left_s))
+            else:
+                lease.renewed(asked_at)
 
     async def _pass(self, team: TeamRecord, run: RunRecord | None) -> None:
         journal = Journal(
@@ -152,6 +164,9 @@ class TeamReconciler:
                 outcome = await self._deprovisioner.run(team, journal)
             else:
                 outcome = await self._expire(team, journal)
+        except LeaseLostError:
+            # Whoever has the team now, or takes it next, begins from what there is.
+            log.warning("lease_lost", team=str(team.key))
         except DependencyAway as error:
             await self._report_waiting(team, run, journal, str(error), error.retry_after_s)
         except NotYet as not_yet:
@@ -292,6 +307,8 @@ class TeamReconciler:
                     await runs.report(connection, run)
                     if run.status is RunStatus.FAILED:
                         await runs.forget_keys_of(connection, run.id)
+                    if run.ended:
+                        await notices.run_moved(connection, self._signals, run.id)
         finally:
             if run is not None:
                 self._signals.run_moved(run.id)

@@ -1,9 +1,13 @@
-"""Wake-ups within one process: they carry no data, follow the commit, and losing one costs only time."""
+"""Wake-ups within one process: they carry no data, follow the commit, and losing one costs only time.
+
+`notices` carries them from process to process.
+"""
 
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any
+from uuid import uuid4
 
 from orchestrator.domain.team import TeamKey
 
@@ -14,6 +18,8 @@ class Signals:
     """Who wants to know when a team is to be looked at, and when a run moves."""
 
     def __init__(self) -> None:
+        #: Tells this process from the others.
+        self.origin = uuid4().hex
         self._on_team: list[Callable[[TeamKey], None]] = []
         self._run_waiters: dict[str, set[asyncio.Event]] = {}
         self._steps: dict[str, Steps] = {}

@@ -27,7 +27,7 @@ from orchestrator.domain.objects import (
 from orchestrator.domain.team import TeamKey, TeamNames, TeamSpec
 from orchestrator.domain.wanted import possible_refs
 from orchestrator.errors import TeamProtected
-from orchestrator.store import claims, teams
+from orchestrator.store import claims, notices, teams
 from orchestrator.store.runs import RunKind, RunRecord, RunStatus
 from orchestrator.store.signals import Signals
 from orchestrator.store.teams import Leaving, TeamRecord, TeamState
@@ -218,6 +218,7 @@ class Deprovisioning:
                 key=request.idempotency_key,
                 fingerprint=request.fingerprint(),
             )
+            await notices.team_changed(connection, self._signals, request.key)
         for run_id in superseded:
             self._signals.run_moved(run_id)
         return run

@@ -19,7 +19,7 @@ from orchestrator.domain.team import TeamKey, TeamNames, TeamSpec
 from orchestrator.domain.views import provisioned_view
 from orchestrator.domain.wanted import wanted_objects
 from orchestrator.errors import ChannelTaken, Conflict, DependencyAway, TeamIsLeaving
-from orchestrator.store import claims, teams
+from orchestrator.store import claims, notices, teams
 from orchestrator.store.runs import RunKind, RunRecord, RunStatus
 from orchestrator.store.signals import Signals
 from orchestrator.store.teams import TeamRecord, TeamState
@@ -230,6 +230,7 @@ class Provisioning:
                 key=request.idempotency_key,
                 fingerprint=request.fingerprint(),
             )
+            await notices.team_changed(connection, self._signals, key)
         for run_id in superseded:
             self._signals.run_moved(run_id)
         return run

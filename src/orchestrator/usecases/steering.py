@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from orchestrator.domain.team import TeamKey
-from orchestrator.store import teams
+from orchestrator.store import notices, teams
 from orchestrator.store.signals import Signals
 from servicekit.database import Database
 
@@ -24,4 +24,5 @@ class Steering:
         """Have the team looked at as a whole, as soon as somebody can."""
         async with self._database.unit_of_work() as connection:
             await teams.make_due(connection, key, now=self._clock())
+            await notices.team_changed(connection, self._signals, key)
         self._signals.team_changed(key)
