@@ -33,6 +33,12 @@ class TeamIsLeaving(Conflict):
     code = "team_is_being_deprovisioned"
 
 
+class TeamIsNotLeaving(Conflict):
+    """Team {team} is not being deprovisioned, so there is nothing to release."""
+
+    code = "team_is_not_being_deprovisioned"
+
+
 class TeamProtected(Conflict):
     """Team {team} is protected; set `protected` to false first."""
 

@@ -34,6 +34,7 @@ from orchestrator.store.migrate import MIGRATIONS
 from orchestrator.store.notices import Listener
 from orchestrator.store.signals import Signals
 from orchestrator.usecases.agents import Agents
+from orchestrator.usecases.braking import Braking
 from orchestrator.usecases.deprovision import Deprovisioning
 from orchestrator.usecases.preflight import Preflight
 from orchestrator.usecases.provision import Provisioning
@@ -175,6 +176,7 @@ def control_plane(
         ),
         reading=reading,
         steering=Steering(doors.database, signals, clock=clock),
+        braking=Braking(doors.database, signals, clock=clock),
         run_watch=RunWatch(doors.database, signals),
         tokens=TeamTokens(doors.database, doors.config),
         agents=Agents(

@@ -7,7 +7,7 @@ from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from orchestrator.api import health, provision, runs, teams
+from orchestrator.api import brake, health, provision, runs, teams
 from orchestrator.api.services import Services
 from orchestrator.cluster.errors import ClusterError
 from orchestrator.errors import ClusterAnswered, DependencyAway
@@ -46,7 +46,7 @@ def create_app(
         lifespan=lifespan,
     )
     app.state.services = services
-    for router in () if only_health else (provision.router, runs.router, teams.router):
+    for router in () if only_health else (provision.router, runs.router, teams.router, brake.router):
         app.include_router(router)
     app.include_router(health.router)
     app.add_middleware(LimitBody)

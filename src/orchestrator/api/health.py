@@ -5,7 +5,7 @@ import asyncio
 import sqlalchemy as sa
 from fastapi import APIRouter
 from fastapi.responses import JSONResponse, PlainTextResponse
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST, Gauge, generate_latest
 
 from orchestrator.api.services import Services, TheServices
 from orchestrator.cluster.errors import ClusterError
@@ -18,6 +18,8 @@ router = APIRouter(tags=["health"])
 #: How long a dependency may take to say that it is there, in seconds.
 PATIENCE_S = 2.0
 
+BRAKE = Gauge("orchestrator_brake_engaged", "1 while the brake is on.")
+
 
 @router.get("/livez")
 @router.get("/health")
@@ -29,20 +31,19 @@ async def livez() -> dict[str, str]:
 @router.get("/readyz")
 async def readyz(services: TheServices) -> JSONResponse:
     """200 when the database answers and its schema is current; what else is away shows in the body."""
-    database, cluster, config = await asyncio.gather(
-        _database(services), _cluster(services), _config(services)
+    database, cluster, config, brake = await asyncio.gather(
+        _database(services), _cluster(services), _config(services), _brake(services)
     )
     ready = database == "ok"
-    body = {
-        "status": "ok" if ready else "not ready",
-        "checks": {"database": database, "cluster": cluster, "config_service": config},
-    }
+    checks = {"database": database, "cluster": cluster, "config_service": config, "brake": brake}
+    body = {"status": "ok" if ready else "not ready", "checks": checks}
     return JSONResponse(body, status_code=200 if ready else 503)
 
 
 @router.get("/metrics")
-async def metrics() -> PlainTextResponse:
+async def metrics(services: TheServices) -> PlainTextResponse:
     """Prometheus' text format."""
+    await _brake(services)
     return PlainTextResponse(generate_latest().decode(), media_type=CONTENT_TYPE_LATEST)
 
 
@@ -54,6 +55,16 @@ async def _database(services: Services) -> str:
     except (DatabaseAway, TimeoutError) as error:
         return f"away: {type(error).__name__}"
     return "ok" if current else "schema is not current: run `orchestrator db migrate`"
+
+
+async def _brake(services: Services) -> str:
+    try:
+        async with asyncio.timeout(PATIENCE_S):
+            state = await services.braking.state()
+    except (DatabaseAway, TimeoutError) as error:
+        return f"unknown: {type(error).__name__}"
+    BRAKE.set(state.engaged_at is not None)
+    return "ok" if state.engaged_at is None else f"BrakeEngaged: {state.reason}"
 
 
 async def _cluster(services: Services) -> str:

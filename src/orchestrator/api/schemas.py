@@ -122,6 +122,12 @@ class DeprovisionTeam(Body):
         return TeamKey(self.org_id, self.team_node_id)
 
 
+class ReleaseTeam(Body):
+    """Why what holds a leaving team is no longer waited for."""
+
+    reason: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=1000)]
+
+
 class RunAgent(Body):
     """A question to a team's agent."""
 

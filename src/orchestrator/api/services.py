@@ -9,6 +9,7 @@ from orchestrator.clients.config_service import ConfigService
 from orchestrator.cluster.client import Cluster
 from orchestrator.store.signals import Signals
 from orchestrator.usecases.agents import Agents
+from orchestrator.usecases.braking import Braking
 from orchestrator.usecases.deprovision import Deprovisioning
 from orchestrator.usecases.provision import Provisioning
 from orchestrator.usecases.read import Reading
@@ -31,6 +32,7 @@ class Services:
     deprovisioning: Deprovisioning
     reading: Reading
     steering: Steering
+    braking: Braking
     run_watch: RunWatch
     tokens: TeamTokens
     agents: Agents

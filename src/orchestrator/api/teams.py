@@ -15,17 +15,19 @@ from orchestrator.api.problems import problems
 from orchestrator.api.provision import (
     KeyHeader,
     Prefer,
+    answer_of,
     deprovisioned,
     provisioned,
+    wanted_wait_s,
 )
 from orchestrator.api.runs import Cursor, Limit
-from orchestrator.api.schemas import Id, PutTeam, RunAgent, listed, team_view
+from orchestrator.api.schemas import Id, PutTeam, ReleaseTeam, RunAgent, listed, team_view
 from orchestrator.api.services import TheServices
 from orchestrator.domain.ids import check_id
 from orchestrator.domain.rollout import is_available
 from orchestrator.domain.schedule import next_times
 from orchestrator.domain.team import TeamKey
-from orchestrator.errors import DependencyAway, TeamIsLeaving
+from orchestrator.errors import DependencyAway, TeamIsLeaving, TeamIsNotLeaving
 from orchestrator.store.teams import Leaving
 from orchestrator.usecases.caller import Caller
 from orchestrator.usecases.deprovision import DeprovisionRequest
@@ -194,6 +196,20 @@ async def resume(
     """Bring a suspended team back as it was; a dedicated agent is routed to once it is available."""
     request = _suspension(TeamKey(org, team), idempotency_key, suspended=False)
     return await provisioned(request, caller, services, dry_run=False, prefer=prefer)
+
+
+@router.post("/admin/teams/{org}/{team}/release", responses=problems(TeamIsNotLeaving))
+async def release(
+    org: OrgPath,
+    team: TeamPath,
+    body: ReleaseTeam,
+    caller: Admin,
+    services: TheServices,
+    prefer: Prefer = None,
+) -> JSONResponse:
+    """Wait no longer for what holds a leaving team's objects; the reason is kept in the run."""
+    run = await services.steering.release(TeamKey(org, team), body.reason, caller)
+    return await answer_of(run, services, wanted_wait_s(prefer))
 
 
 @router.post("/admin/agents/run")

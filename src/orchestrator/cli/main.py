@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from orchestrator.cli import db, runs, teams
+from orchestrator.cli import brake, db, runs, teams
 from orchestrator.cli.config_service import config_service
 from orchestrator.cli.demo import demo
 from orchestrator.cli.deprovision import deprovision
@@ -43,6 +43,7 @@ app.command(rich_help_panel=_TEAMS)(provision)
 app.command(rich_help_panel=_TEAMS)(deprovision)
 app.add_typer(teams.app, name="teams", rich_help_panel=_TEAMS)
 app.add_typer(runs.app, name="runs", rich_help_panel=_TEAMS)
+app.add_typer(brake.app, name="brake", rich_help_panel=_TEAMS)
 app.command(rich_help_panel=_SERVERS)(serve)
 app.command(rich_help_panel=_SERVERS)(reconcile)
 app.command("config-service", rich_help_panel=_SERVERS)(config_service)

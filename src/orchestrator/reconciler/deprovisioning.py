@@ -43,12 +43,17 @@ class Deprovisioner:
             live = await self._cluster.get_many(candidates)
         ours = {ref: obj for ref, obj in live.items() if obj is not None and belongs_to(obj, team.key)}
         journal.result |= _result(candidates, ours, leaving, journal.result)
+        held: list[Manifest] = []
         if leaving.delete_k8s_resources:
-            await self._remove(ours, journal)
+            held = await self._remove(ours, journal)
+        if held and leaving.released is None:
+            raise NotYet(holds(held), look_again_s=LOOK_AGAIN_S)
+        if held:
+            journal.result |= _released(held, leaving.released, journal.result)
         if leaving.delete_config and team.restore_until is None:
             async with journal.step("config"):
                 await self._config.delete_team(team.key)
-        inventory = frozenset() if leaving.delete_k8s_resources else frozenset(ours)
+        inventory = frozenset(map(Ref.of, held)) if leaving.delete_k8s_resources else frozenset(ours)
         gone = replace(
             team,
             state=TeamState.GONE,
@@ -58,7 +63,8 @@ class Deprovisioner:
         )
         return Outcome(team=gone, ready=False, ready_message="the team is deprovisioned")
 
-    async def _remove(self, ours: Mapping[Ref, Manifest], journal: Journal) -> None:
+    async def _remove(self, ours: Mapping[Ref, Manifest], journal: Journal) -> list[Manifest]:
+        """Those that are still there."""
         going = [obj for obj in ours.values() if is_going(obj)]
         deletes = [
             PlannedObject(ref=ref, action=Action.DELETE, uid=obj["metadata"]["uid"])
@@ -66,8 +72,16 @@ class Deprovisioner:
             if not is_going(obj)
         ]
         left = await self._removal.remove(deletes, journal)
-        if going or left:
-            raise NotYet(holds([*going, *left]), look_again_s=LOOK_AGAIN_S)
+        return [*going, *left]
+
+
+def _released(held: list[Manifest], reason: str | None, result: Mapping[str, Any]) -> dict[str, Any]:
+    """What is not waited for any more; it goes when whoever holds it lets go."""
+    refs = [Ref.of(obj).as_dict() for obj in held]
+    return {
+        "deleted": [item for item in result["deleted"] if item not in refs],
+        "released": [{**Ref.of(obj).as_dict(), "held_by": holds([obj]), "reason": reason} for obj in held],
+    }
 
 
 def _result(

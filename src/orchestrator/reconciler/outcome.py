@@ -19,6 +19,10 @@ class NotYet(Exception):
         self.look_again_s = look_again_s
 
 
+class BrakedError(Exception):
+    """So many teams were to be put right at once that somebody has to say that this is meant."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
     """A pass that went through."""

@@ -1,6 +1,6 @@
 """Bring an active team's objects, credentials and routing to what is wanted."""
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -53,25 +53,29 @@ class Provisioner:
         platform: Platform,
         informers: Informers,
         steady: Steady,
+        may_go_on: Callable[[TeamKey], Awaitable[None]],
     ) -> None:
         self._cluster = cluster
         self._config = config
         self._platform = platform
         self._informers = informers
         self._steady = steady
+        self._may_go_on = may_go_on
         self._removal = Removal(cluster)
 
-    async def run(self, team: TeamRecord, journal: Journal) -> Outcome:
+    async def run(self, team: TeamRecord, journal: Journal, *, asked_for: bool) -> Outcome:
         """One pass.
 
         Args:
             team: the row, leased.
+            asked_for: somebody waits for this; otherwise the brake has a say.
             journal: where the steps and what the run answers are written down.
 
         Raises:
             Problem: refused for good.
             DependencyAway: to be tried again.
             NotYet: the cluster is busy with what was asked.
+            BrakedError: too many teams were to be put right at once.
         """
         target = self._target(team)
         async with journal.step("team_config"):
@@ -87,6 +91,8 @@ class Provisioner:
         journal.result["resources"] = _resources(planned, journal.result)
         if planned.going:
             raise NotYet(holds(planned.going), look_again_s=LOOK_AGAIN_S)
+        if not asked_for and _is_drastic(planned, team.inventory):
+            await self._may_go_on(team.key)
         objects = live | await self._apply(team, planned, live, config.minted, journal)
         agent = Ref("Deployment", object_namespace(team.spec, team.names, self._platform), team.names.agent)
         deployment = objects.get(agent) if target.mode == Mode.DEDICATED else None
@@ -234,6 +240,12 @@ class Provisioner:
             if existing is not None and not belongs_to(existing, team.key):
                 raise owned_by_another(item.ref) from None
             return (await self._cluster.apply(manifest, force=True)).object
+
+
+def _is_drastic(planned: Plan, inventory: frozenset[Ref]) -> bool:
+    """Whether an object that a team had is to be made anew, or one to be deleted."""
+    anew = any(item.action is Action.CREATE and item.ref in inventory for item in planned.applies)
+    return anew or bool(planned.deletes)
 
 
 def _untouched(team: TeamRecord) -> bool:

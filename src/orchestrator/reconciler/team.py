@@ -23,10 +23,10 @@ from orchestrator.lease import Lease, LeaseLostError
 from orchestrator.reconciler.backoff import backoff_s
 from orchestrator.reconciler.deprovisioning import Deprovisioner
 from orchestrator.reconciler.journal import Journal
-from orchestrator.reconciler.outcome import NotYet, Outcome
+from orchestrator.reconciler.outcome import BrakedError, NotYet, Outcome
 from orchestrator.reconciler.provisioning import Provisioner
 from orchestrator.reconciler.steady import Steady
-from orchestrator.store import claims, notices, runs, teams
+from orchestrator.store import brake, claims, notices, runs, teams
 from orchestrator.store.runs import RunRecord, RunStatus
 from orchestrator.store.signals import Signals
 from orchestrator.store.teams import Leaving, Reported, TeamRecord, TeamState
@@ -39,6 +39,8 @@ log = structlog.get_logger()
 #: How soon and how seldom to look again at an agent that is not available, in seconds; a watch tells before that.
 NOT_READY_LOOK_S = 5.0
 NOT_READY_SELDOM_S = 60.0
+#: How soon to ask the brake again, in seconds; releasing it wakes those that it held.
+BRAKED_LOOK_S = 60.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +51,11 @@ class Timing:
     lease: timedelta
     #: How often a team is looked at when nothing wakes us.
     resync_interval: timedelta
+
+
+_WRONG = frozenset(
+    {Reason.REFUSED, Reason.WAITING_FOR_DEPENDENCY, Reason.DELETION_HELD, Reason.BRAKE_ENGAGED}
+)
 
 
 class TeamReconciler:
@@ -84,7 +91,9 @@ class TeamReconciler:
         self._monotonic = monotonic
         self._jitter = jitter
         self._steady = Steady(informers, platform)
-        self._provisioner = Provisioner(cluster, config, platform, informers, self._steady)
+        self._provisioner = Provisioner(
+            cluster, config, platform, informers, self._steady, may_go_on=self._may_go_on
+        )
         self._deprovisioner = Deprovisioner(cluster, config, platform)
 
     async def reconcile(self, key: TeamKey) -> None:
@@ -154,16 +163,7 @@ class TeamReconciler:
             clock=self._clock,
         )
         try:
-            if team.state is TeamState.ACTIVE:
-                woken = run is None and team.due_at is not None and team.due_at > self._clock()
-                outcome = self._steady.outcome(team) if woken else None
-                if outcome is None:
-                    outcome = await self._provisioner.run(team, journal)
-            elif team.state is TeamState.LEAVING:
-                self._steady.forget(team)
-                outcome = await self._deprovisioner.run(team, journal)
-            else:
-                outcome = await self._expire(team, journal)
+            outcome = await self._work(team, journal, asked_for=run is not None)
         except LeaseLostError:
             # Whoever has the team now, or takes it next, begins from what there is.
             log.warning("lease_lost", team=str(team.key))
@@ -172,6 +172,10 @@ class TeamReconciler:
         except NotYet as not_yet:
             await self._report_waiting(
                 team, run, journal, not_yet.waiting_for, not_yet.look_again_s, busy=True
+            )
+        except BrakedError as error:
+            await self._report_waiting(
+                team, run, journal, str(error), BRAKED_LOOK_S, reason=Reason.BRAKE_ENGAGED
             )
         except (Problem, ConfigServiceRefused) as error:
             await self._report_refused(team, run, journal, error)
@@ -183,6 +187,29 @@ class TeamReconciler:
             )
         else:
             await self._report_done(outcome, run, journal, seen_generation=team.generation)
+
+    async def _work(self, team: TeamRecord, journal: Journal, *, asked_for: bool) -> Outcome:
+        if team.state is TeamState.LEAVING:
+            self._steady.forget(team)
+            return await self._deprovisioner.run(team, journal)
+        if team.state is TeamState.GONE:
+            return await self._expire(team, journal)
+        only_woken = not asked_for and team.due_at is not None and team.due_at > self._clock()
+        known = self._steady.outcome(team) if only_woken else None
+        return known or await self._provisioner.run(team, journal, asked_for=asked_for)
+
+    async def _may_go_on(self, key: TeamKey) -> None:
+        """Ask the brake before a team is put right in a big way though nobody asked for it.
+
+        Raises:
+            BrakedError: it is on.
+        """
+        async with self._database.unit_of_work() as connection:
+            braked = await brake.mark(connection, key, now=self._clock())
+        if braked.engaged_at is not None:
+            raise BrakedError(
+                f"the brake is engaged: {braked.reason}; `orchestrator brake release` lets it go on"
+            )
 
     async def _expire(self, team: TeamRecord, journal: Journal) -> Outcome:
         """A team that left: once it can no longer come back as it was, nothing of it is kept."""
@@ -241,10 +268,12 @@ class TeamReconciler:
         look_again_s: float | None,
         *,
         busy: bool = False,
+        reason: Reason = Reason.WAITING_FOR_DEPENDENCY,
     ) -> None:
         failures = team.failures + 1
         pause = backoff_s(failures, jitter=self._jitter(), at_least_s=look_again_s or 0.0, busy=busy)
-        reason = Reason.WAITING_FOR_DEPENDENCY if not busy else Reason.IN_PROGRESS
+        if busy:
+            reason = Reason.IN_PROGRESS
         if team.state is not TeamState.ACTIVE:
             reason = Reason.DELETION_HELD if busy else Reason.DEPROVISIONING
         reported = replace(
@@ -351,7 +380,7 @@ class TeamReconciler:
             ready_reason = Reason.AGENT_NOT_AVAILABLE
         else:
             ready_reason = Reason.AGENT_AVAILABLE if dedicated else Reason.SERVED_BY_SHARED_AGENT
-        wrong = reason in {Reason.REFUSED, Reason.WAITING_FOR_DEPENDENCY, Reason.DELETION_HELD}
+        wrong = reason in _WRONG
         condition = partial(Condition, observed_generation=team.generation, last_transition_time=now)
         new = (
             condition(

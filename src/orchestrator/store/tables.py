@@ -101,3 +101,22 @@ idempotency_keys = Table(
     Column("run_id", String(36), nullable=False),
     Column("expires_at", Double, nullable=False),
 )
+
+#: One row, which whoever counts locks first.
+brake = Table(
+    "brake",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("engaged_at", Double),
+    Column("reason", Text),
+    Column("released_at", Double),
+    Column("released_by", String(255)),
+)
+
+brake_marks = Table(
+    "brake_marks",
+    metadata,
+    Column("org_id", _id, primary_key=True),
+    Column("team_node_id", _id, primary_key=True),
+    Column("marked_at", Double, nullable=False),
+)

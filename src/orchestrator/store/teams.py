@@ -48,6 +48,8 @@ class Leaving:
 
     delete_k8s_resources: bool = True
     delete_config: bool = False
+    #: Why what is held is no longer waited for, and who said so.
+    released: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -282,12 +284,7 @@ def _row(team: TeamRecord) -> dict[str, Any]:
         "spec": codec.dump_spec(team.spec),
         "generation": team.generation,
         "names": codec.dump_names(team.names),
-        "leaving": None
-        if team.leaving is None
-        else {
-            "delete_k8s_resources": team.leaving.delete_k8s_resources,
-            "delete_config": team.leaving.delete_config,
-        },
+        "leaving": None if team.leaving is None else asdict(team.leaving),
         "inventory": dump_refs(team.inventory),
         "routed": None if team.routed is None else asdict(team.routed),
         "good_spec": None if team.good_spec is None else codec.dump_spec(team.good_spec),

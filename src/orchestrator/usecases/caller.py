@@ -27,6 +27,15 @@ class Caller:
         if self.org_id is not None and self.org_id != org_id:
             raise Forbidden(reason=f"This token is not allowed to touch org {org_id}.")
 
+    def require_installation(self) -> None:
+        """Refuse who may not touch every org.
+
+        Raises:
+            Forbidden: the caller is an org's admin.
+        """
+        if self.org_id is not None:
+            raise Forbidden(reason="Only an admin of the whole installation may do this.")
+
     def require_team(self, key: TeamKey) -> None:
         """Refuse a team of an org that is not the caller's."""
         self.require_org(key.org_id)

@@ -10,7 +10,7 @@ from fastapi.routing import APIRoute
 
 from config_service.api.app import API_ROUTERS as CONFIG_ROUTERS
 from config_service.api.health import router as config_health
-from orchestrator.api import health, provision, runs, teams
+from orchestrator.api import brake, health, provision, runs, teams
 from tests.integration.orchestrator.world import World
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -43,7 +43,10 @@ EXPECTED: dict[str, dict[str, set[int]]] = {
     "POST /api/v1/admin/teams/{org}/{team}/reconcile": ADMIN_OF_ORG,
     "POST /api/v1/admin/teams/{org}/{team}/suspend": ADMIN_OF_ORG,
     "POST /api/v1/admin/teams/{org}/{team}/resume": ADMIN_OF_ORG,
+    "POST /api/v1/admin/teams/{org}/{team}/release": ADMIN_OF_ORG,
     "POST /api/v1/admin/agents/run": ADMIN_OF_ORG,
+    "GET /api/v1/admin/brake": ADMIN_OF_ORG,
+    "POST /api/v1/admin/brake/release": ADMIN_OF_ORG,
     "GET /api/v1/teams/me": TEAMS_OWN,
     "POST /api/v1/teams/me/pipeline/run": TEAMS_OWN,
 }
@@ -61,7 +64,7 @@ def routes_of(*routers: Any) -> list[str]:
 
 OURS = [
     route
-    for route in routes_of(provision.router, runs.router, teams.router, health.router)
+    for route in routes_of(provision.router, runs.router, teams.router, brake.router, health.router)
     if route.partition(" ")[2] not in OPEN
 ]
 THEIRS = [route for route in routes_of(*CONFIG_ROUTERS, config_health) if route.partition(" ")[2] not in OPEN]
@@ -86,6 +89,8 @@ async def call(world: World, token: str | None, route: str, **fields: Any) -> ht
     method, _, path = route.partition(" ")
     body = {"message": "hello"} if path.endswith("agents/run") else {}
     body |= {} if method == "PUT" else IDS
+    if path.endswith("{team}/release"):
+        body = {"reason": "because"}
     content = {"json": body | fields} if method in {"POST", "PUT", "PATCH"} else {}
     async with world.caller(token) as caller:
         return await caller.request(method, _filled(path), **content)
