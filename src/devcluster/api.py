@@ -114,7 +114,8 @@ class _ApiServer:
         if target is None:
             return _non_resource(request, scope)
         if target.group == discovery.REVIEW_GROUP:
-            return _review(request, target, user)
+            _, may_everything = access.authenticate(request, self._tokens)
+            return _review(request, target, user, may_everything=may_everything)
         resource_type = target.resource_type
         if resource_type is None or (target.namespace and not resource_type.namespaced):
             raise NotFound("the server could not find the requested resource", details={})
@@ -266,14 +267,14 @@ def _document(path: str, scope: Scope) -> Any:  # noqa: PLR0911 - a table of pat
     return None
 
 
-def _review(request: Request, target: Target, user: str) -> Answer:
-    """What the caller may: everything, or they would not have come so far."""
+def _review(request: Request, target: Target, user: str, *, may_everything: bool) -> Answer:
+    """What the caller may: everything or nothing."""
     kind = _REVIEWS.get(target.plural)
     if kind is None or target.name is not None:
         raise NotFound("the server could not find the requested resource", details={})
     if request.method != "POST":
         raise _not_allowed()
-    # Whatever the question, the answer is the same; so it need not be read where it cannot be.
+    # Whatever the question, a caller's answer is the same; so it need not be read where it cannot be.
     unreadable = request.content_type == PROTOBUF
     sent = (
         {}
@@ -285,7 +286,9 @@ def _review(request: Request, target: Target, user: str) -> Answer:
     review: Object = {"kind": kind, "apiVersion": api_version, "metadata": {"managedFields": [writer]}}
     review["spec"] = sent.get("spec", {})
     if kind == "SelfSubjectAccessReview":
-        review["status"] = {"allowed": True}
+        review["status"] = {"allowed": may_everything}
+    elif not may_everything:
+        review["status"] = {"resourceRules": [], "nonResourceRules": [], "incomplete": False}
     else:
         everything = {"verbs": ["*"], "apiGroups": ["*"], "resources": ["*"]}
         rules = {

@@ -36,6 +36,8 @@ from orchestrator.store.signals import Signals
 from orchestrator.usecases.agents import Agents
 from orchestrator.usecases.braking import Braking
 from orchestrator.usecases.deprovision import Deprovisioning
+from orchestrator.usecases.doctor import Doctor
+from orchestrator.usecases.orphans import Orphans
 from orchestrator.usecases.preflight import Preflight
 from orchestrator.usecases.provision import Provisioning
 from orchestrator.usecases.read import Reading
@@ -223,6 +225,22 @@ def control_plane(
     api = create_app(services, background=reconciling, only_health=only_health)
     app = api if doors.config_app is None or only_health else WithConfigService(api, doors.config_app)
     return ControlPlane(app=app, services=services, reconciler=reconciler, drift=drift)
+
+
+def examiners(settings: Settings, doors: Doors) -> tuple[Doctor, Orphans]:
+    """What looks at an installation from a shell."""
+    plane = control_plane(settings, doors, admin_token="", role=Role.API).services
+    platform = platform_of(settings)
+    doctor = Doctor(database=doors.database, cluster=doors.cluster, config=doors.config, platform=platform)
+    orphans = Orphans(
+        database=doors.database,
+        cluster=doors.cluster,
+        config=doors.config,
+        platform=platform,
+        provisioning=plane.provisioning,
+        deprovisioning=plane.deprovisioning,
+    )
+    return doctor, orphans
 
 
 async def _embedded_config_service(settings: Settings, admin_token: str, stack: AsyncExitStack) -> FastAPI:

@@ -9,6 +9,7 @@ from orchestrator.cli.config_service import config_service
 from orchestrator.cli.demo import demo
 from orchestrator.cli.deprovision import deprovision
 from orchestrator.cli.dev_cluster import dev_cluster
+from orchestrator.cli.doctor import doctor
 from orchestrator.cli.provision import provision
 from orchestrator.cli.serve import reconcile, serve
 
@@ -43,6 +44,7 @@ app.command(rich_help_panel=_TEAMS)(provision)
 app.command(rich_help_panel=_TEAMS)(deprovision)
 app.add_typer(teams.app, name="teams", rich_help_panel=_TEAMS)
 app.add_typer(runs.app, name="runs", rich_help_panel=_TEAMS)
+app.command(rich_help_panel=_SERVERS)(doctor)
 app.add_typer(brake.app, name="brake", rich_help_panel=_TEAMS)
 app.command(rich_help_panel=_SERVERS)(serve)
 app.command(rich_help_panel=_SERVERS)(reconcile)

@@ -313,6 +313,24 @@ class Cluster:
         except httpx2.TransportError as error:
             raise ClusterAway(type(error).__name__) from error
 
+    async def may(self, verb: str, kind: str, namespace: str) -> bool:
+        """Whether we have a right; without a namespace: everywhere.
+
+        Source: https://kubernetes.io/docs/reference/access-authn-authz/authorization/#checking-api-access
+        """
+        group, _, _version = KINDS[kind].api_version.rpartition("/")
+        wanted = {"verb": verb, "group": group, "resource": KINDS[kind].plural, "namespace": namespace}
+        response = await self._send(
+            "POST",
+            "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews",
+            json={
+                "apiVersion": "authorization.k8s.io/v1",
+                "kind": "SelfSubjectAccessReview",
+                "spec": {"resourceAttributes": wanted},
+            },
+        )
+        return bool(decode(response.content)["status"]["allowed"])
+
     async def version(self) -> str:
         """The API server's version; the cheapest question there is."""
         return str((await self._send("GET", "/version")).json().get("gitVersion", ""))

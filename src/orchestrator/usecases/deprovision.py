@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
@@ -11,7 +11,8 @@ from uuid6 import uuid7
 
 from orchestrator.clients.config_service import ConfigService
 from orchestrator.cluster.client import Cluster
-from orchestrator.cluster.errors import Refused
+from orchestrator.cluster.informers import WATCHED_KINDS
+from orchestrator.cluster.labelled import labelled, place_of
 from orchestrator.concurrency import together
 from orchestrator.domain.durations import parse as parse_duration
 from orchestrator.domain.manifests import Platform
@@ -20,7 +21,6 @@ from orchestrator.domain.objects import (
     MANAGED_BY_LABEL,
     ORG_LABEL,
     TEAM_LABEL,
-    Manifest,
     Ref,
     belongs_to,
 )
@@ -36,9 +36,6 @@ from orchestrator.usecases.provision import ATTEMPTS, TooBusy
 from orchestrator.usecases.recording import earlier_run, record_run
 from servicekit.database import Database
 from servicekit.problems import NotFound
-
-#: What a team that the database does not know may still have; its companions go with it.
-_TELLING_KINDS = ("CronJob", "Deployment", "Service", "Secret", "Namespace")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,8 +150,12 @@ class Deprovisioning:
     async def _heard_of(self, key: TeamKey, names: TeamNames) -> TeamRecord:
         """A team that is in the Config Service or the cluster, though not in the database."""
         labels = {MANAGED_BY_LABEL: FIELD_MANAGER, ORG_LABEL: key.org_id, TEAM_LABEL: key.team_node_id}
-        found = await together(self._labelled(kind, labels) for kind in _TELLING_KINDS)
-        inventory = frozenset(Ref.of(obj) for objects in found for obj in objects)
+        found = await together(
+            labelled(self._cluster, kind, labels, namespace=self._platform.namespace)
+            for kind in WATCHED_KINDS
+        )
+        places = {self._platform.namespace, names.namespace}
+        inventory = frozenset(Ref.of(obj) for objects in found for obj in objects if place_of(obj) in places)
         if not inventory and await self._config.get_team(key) is None:
             raise NotFound(what=f"Team {key}")
         now = self._clock()
@@ -168,13 +169,6 @@ class Deprovisioning:
             created_at=now,
             updated_at=now,
         )
-
-    async def _labelled(self, kind: str, labels: Mapping[str, str]) -> list[Manifest]:
-        """Objects wherever we may look: in every namespace, or in the installation's."""
-        try:
-            return await self._cluster.list(kind, labels=labels)
-        except Refused:
-            return await self._cluster.list(kind, namespace=self._platform.namespace, labels=labels)
 
     async def _keep(
         self, request: DeprovisionRequest, caller: Caller, before: TeamRecord
