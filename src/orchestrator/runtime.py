@@ -30,6 +30,7 @@ from orchestrator.reconciler.drift import DriftWatch
 from orchestrator.reconciler.loop import Reconciler
 from orchestrator.reconciler.team import TeamReconciler, Timing
 from orchestrator.settings import Settings
+from orchestrator.store.backup import in_use
 from orchestrator.store.migrate import MIGRATIONS
 from orchestrator.store.notices import Listener
 from orchestrator.store.signals import Signals
@@ -109,8 +110,10 @@ async def open_doors(settings: Settings, *, admin_token: str) -> AsyncIterator[D
     Raises:
         lightkube.core.exceptions.ConfigError: there is no cluster to connect to.
         DatabaseAway: the database does not answer.
+        BackupError: the data folder is being restored.
     """
     async with AsyncExitStack() as stack:
+        stack.enter_context(in_use(settings.data_dir))
         database = Database(settings.database())
         stack.push_async_callback(database.close)
         if database.is_sqlite or settings.auto_migrate:

@@ -45,6 +45,10 @@ class Migrations:
         revision = self._revision(connection)
         return revision is not None and (revision == self._head or revision not in self._known)
 
+    def knows(self, revision: str) -> bool:
+        """Whether a schema of this revision is one that this program can bring up to date."""
+        return revision in self._known
+
     def run(self, connection: sa.Connection) -> None:
         """What a migration folder's `env.py` calls."""
         from alembic import context
