@@ -1,5 +1,6 @@
 """Backup and return on SQLite: one file, taken while others write, refused where it would do harm."""
 
+import contextlib
 import sqlite3
 import tarfile
 from pathlib import Path
@@ -94,7 +95,7 @@ async def test_what_is_no_backup_changes_nothing(
         if damage == "torn":
             database.write_bytes(database.read_bytes()[:5000])
         else:
-            with sqlite3.connect(database) as connection:
+            with contextlib.closing(sqlite3.connect(database)) as connection, connection:
                 (table,) = connection.execute(
                     "SELECT name FROM sqlite_master WHERE name LIKE '%alembic_version' LIMIT 1"
                 ).fetchone()
