@@ -49,7 +49,13 @@ class Api:
         return (await self._answer(lambda: self._client.get(path))).text
 
     async def post(
-        self, path: str, body: Mapping[str, Any], *, wait_s: int = 0, idempotency_key: str | None = None
+        self,
+        path: str,
+        body: Mapping[str, Any],
+        *,
+        wait_s: int = 0,
+        idempotency_key: str | None = None,
+        method: str = "POST",
     ) -> Any:
         """Send a change and wait for it at most `wait_s` seconds.
 
@@ -65,7 +71,7 @@ class Api:
 
         async def send() -> httpx2.Response:
             timeout = httpx2.Timeout(ANSWER_GRACE_S, read=wait_s + ANSWER_GRACE_S)
-            return await self._client.post(path, json=body, headers=headers, timeout=timeout)
+            return await self._client.request(method, path, json=body, headers=headers, timeout=timeout)
 
         async def send_again() -> httpx2.Response:
             lost = (httpx2.ReadError, httpx2.RemoteProtocolError)

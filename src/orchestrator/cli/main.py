@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from orchestrator.cli import brake, db, runs, teams
+from orchestrator.cli.apply import apply
 from orchestrator.cli.config_service import config_service
 from orchestrator.cli.demo import demo
 from orchestrator.cli.deprovision import deprovision
@@ -42,6 +43,7 @@ def _orchestrator(
 _TEAMS, _SERVERS = "Teams", "Servers"
 app.command(rich_help_panel=_TEAMS)(provision)
 app.command(rich_help_panel=_TEAMS)(deprovision)
+app.command(rich_help_panel=_TEAMS)(apply)
 app.add_typer(teams.app, name="teams", rich_help_panel=_TEAMS)
 app.add_typer(runs.app, name="runs", rich_help_panel=_TEAMS)
 app.command(rich_help_panel=_SERVERS)(doctor)

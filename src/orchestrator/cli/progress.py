@@ -105,7 +105,14 @@ async def follow_newest(api: Api, org_id: str, team_node_id: str, progress: Prog
 
 
 async def submit(
-    api: Api, path: str, body: Mapping[str, Any], *, wait_s: int, key: str | None
+    api: Api,
+    path: str,
+    body: Mapping[str, Any],
+    *,
+    wait_s: int,
+    key: str | None,
+    method: str = "POST",
+    of_team: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
     """Send a change, tell its steps as they happen, answer how it stands after at most `wait_s` seconds.
 
@@ -113,16 +120,26 @@ async def submit(
     token); meanwhile the run's events tell the progress. A run that takes longer than the API waits is followed
     to its end, and the request sent again under its key: the API then answers as the first one would have.
 
+    Args:
+        api: whom to send it to.
+        path: of the resource.
+        body: of the request.
+        wait_s: for how long, in seconds.
+        key: of idempotency; a new one when absent.
+        method: of the request.
+        of_team: whose it is, where the body does not say so.
+
     Raises:
         Failure: the API refused, or cannot be reached.
     """
     give_up_at = time.monotonic() + wait_s
     key = key or str(uuid4())
     with Progress() as progress:
-        follower = asyncio.create_task(follow_newest(api, body["org_id"], body["team_node_id"], progress))
+        team = of_team or body
+        follower = asyncio.create_task(follow_newest(api, team["org_id"], team["team_node_id"], progress))
         try:
             answer: dict[str, Any] = await api.post(
-                path, body, wait_s=min(wait_s, MAX_SERVER_WAIT_S), idempotency_key=key
+                path, body, wait_s=min(wait_s, MAX_SERVER_WAIT_S), idempotency_key=key, method=method
             )
         finally:
             follower.cancel()
@@ -133,7 +150,7 @@ async def submit(
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(give_up_at - time.monotonic()):
                     await follow(api, answer["provisioning_run_id"], progress)
-                    answer = await api.post(path, body, idempotency_key=key)
+                    answer = await api.post(path, body, idempotency_key=key, method=method)
     return answer
 
 
