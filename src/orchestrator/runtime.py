@@ -211,9 +211,17 @@ def control_plane(
         clock=clock,
     )
 
+    if role is not Role.API:
+        doors.cluster.circuit.on_closed(reconciler.wake_waiting)
+        doors.config.circuit.on_closed(reconciler.wake_waiting)
+
     @asynccontextmanager
     async def reconciling() -> AsyncIterator[None]:
-        work = [Listener(doors.database, signals).run()]
+        work = [
+            Listener(doors.database, signals).run(),
+            doors.cluster.circuit.watch_over(doors.cluster.is_back),
+            doors.config.circuit.watch_over(doors.config.is_back),
+        ]
         if role is not Role.API:
             work += [reconciler.run(), drift.run()]
         tasks = [asyncio.create_task(each) for each in work]

@@ -1,5 +1,6 @@
 """The Config Service, over HTTP whether it runs elsewhere or in this process."""
 
+import asyncio
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -7,9 +8,15 @@ from typing import Any
 
 import httpx2
 
+from orchestrator.circuit import Circuit
 from orchestrator.domain.team import TeamKey
 from orchestrator.errors import ChannelTaken, DependencyAway
 from orchestrator.lease import must_be_held
+
+NAME = "config_service"
+#: Calls under way at once.
+MAX_CALLS = 32
+_WHO = "/api/v1/auth/me"
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -65,10 +72,14 @@ class ConfigService:
 
     Args:
         http: a client with base URL, timeout and the service's admin token.
+        max_calls: calls under way at once, so that a slow Config Service never holds everything else up.
     """
 
-    def __init__(self, http: httpx2.AsyncClient) -> None:
+    def __init__(self, http: httpx2.AsyncClient, *, max_calls: int = MAX_CALLS) -> None:
         self._http = http
+        self._places = asyncio.Semaphore(max_calls)
+        #: Whether it is asked at all.
+        self.circuit = Circuit(NAME)
 
     async def close(self) -> None:
         """Close the connections."""
@@ -139,9 +150,7 @@ class ConfigService:
 
     async def who_am_i(self, token: str) -> WhoAmI | None:
         """Whom a token stands for, or `None` when it is not valid."""
-        response = await self._send(
-            "GET", "/api/v1/auth/me", headers={"Authorization": f"Bearer {token}"}, allow=(401,)
-        )
+        response = await self._send("GET", _WHO, headers={"Authorization": f"Bearer {token}"}, allow=(401,))
         if response.status_code == HTTPStatus.UNAUTHORIZED:
             return None
         body = response.json()
@@ -155,21 +164,41 @@ class ConfigService:
         """
         await self._send("GET", "/livez")
 
+    async def is_back(self) -> None:
+        """Ask although the circuit is open; the one who looks whether it is there again.
+
+        Raises:
+            DependencyAway: it is not.
+        """
+        await self._ask("GET", "/readyz")
+
     async def _send(
         self, method: str, path: str, *, allow: Collection[int] = (), **arguments: Any
     ) -> httpx2.Response:
-        if method != "GET":
-            must_be_held()
+        async with self._places:
+            self.circuit.must_be_closed()
+            if method != "GET":
+                must_be_held()
+            response = await self._ask(method, path, **arguments)
+        if response.status_code < HTTPStatus.BAD_REQUEST or response.status_code in allow:
+            return response
+        raise _refusal(response)
+
+    async def _ask(self, method: str, path: str, **arguments: Any) -> httpx2.Response:
         try:
             response = await self._http.request(method, path, **arguments)
         except httpx2.TransportError as error:
-            raise DependencyAway("config_service", type(error).__name__) from error
+            self.circuit.failed(type(error).__name__)
+            raise DependencyAway(NAME, type(error).__name__) from error
         status = response.status_code
-        if status < HTTPStatus.BAD_REQUEST or status in allow:
-            return response
-        if status in {401, 429} or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-            raise DependencyAway("config_service", f"status {status}")
-        raise _refusal(response)
+        if status == HTTPStatus.TOO_MANY_REQUESTS or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            self.circuit.failed(f"status {status}")
+            raise DependencyAway(NAME, f"status {status}")
+        self.circuit.answered()
+        if status == HTTPStatus.UNAUTHORIZED and path != _WHO:
+            # Our own token, not somebody's that is asked about: that is for the operator to mend, and then goes on.
+            raise DependencyAway(NAME, f"status {status}")
+        return response
 
 
 def _refusal(response: httpx2.Response) -> Exception:

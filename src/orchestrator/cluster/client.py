@@ -5,6 +5,7 @@ precondition, metadata-only answers and the body of a refusal are what this prod
 """
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -17,6 +18,7 @@ from lightkube.config.client_adapter import AsyncClient, ConnectionParams
 from lightkube.config.kubeconfig import KubeConfig
 from lightkube.core.exceptions import ConfigError
 
+from orchestrator.circuit import Circuit
 from orchestrator.cluster.errors import (
     ClusterAway,
     ClusterError,
@@ -39,6 +41,8 @@ decode = msgspec.json.decode
 MAX_CALLS = 16
 #: Objects a list answers at a time.
 PAGE_SIZE = 500
+#: Answers that speak for the whole API server.
+_NOT_NOW = frozenset({429, 502, 503, 504})
 _METADATA_ONLY = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,application/json"
 _METADATA_LIST_ONLY = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json"
 
@@ -87,6 +91,8 @@ class Cluster:
         self._http = http
         self._streams = streams or http
         self._places = asyncio.Semaphore(max_calls)
+        #: Whether the API server is asked at all.
+        self.circuit = Circuit("cluster")
         self._on_applied: list[Callable[[Manifest], None]] = []
         self._on_deleted: list[Callable[[str], None]] = []
 
@@ -335,17 +341,38 @@ class Cluster:
         """The API server's version; the cheapest question there is."""
         return str((await self._send("GET", "/version")).json().get("gitVersion", ""))
 
+    async def is_back(self) -> None:
+        """Ask although the circuit is open; the one who looks whether the API server is there again.
+
+        Raises:
+            ClusterAway: it is not.
+        """
+        with contextlib.suppress(ClusterError):
+            await self._ask("GET", "/version")
+
     async def _send(self, method: str, path: str, **arguments: Any) -> httpx2.Response:
+        async with self._places:
+            self.circuit.must_be_closed()
+            if method != "GET":
+                must_be_held()
+            return await self._ask(method, path, **arguments)
+
+    async def _ask(self, method: str, path: str, **arguments: Any) -> httpx2.Response:
         try:
-            async with self._places:
-                if method != "GET":
-                    must_be_held()
-                response = await self._http.request(method, path, **arguments)
+            response = await self._http.request(method, path, **arguments)
         except httpx2.TransportError as error:
+            self.circuit.failed(type(error).__name__)
             raise ClusterAway(type(error).__name__) from error
-        if response.status_code >= HTTPStatus.BAD_REQUEST:
-            raise error_of(response)
-        return response
+        if response.status_code < HTTPStatus.BAD_REQUEST:
+            self.circuit.answered()
+            return response
+        problem = error_of(response)
+        # What one object meets, a webhook that fails for instance, says nothing about the others.
+        if isinstance(problem, ClusterAway) and response.status_code in _NOT_NOW:
+            self.circuit.failed(problem.cause, retry_after_s=problem.retry_after_s)
+        else:
+            self.circuit.answered()
+        raise problem
 
 
 def _path(ref: Ref) -> str:

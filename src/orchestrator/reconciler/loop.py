@@ -17,6 +17,8 @@ log = structlog.get_logger()
 
 #: How often to ask the database for teams that are due, in seconds; wake-ups make it rare that one waits that long.
 LOOK_EVERY_S = 0.5
+#: How many teams are woken in a second when what they waited for is back.
+WAKES_A_SECOND = 200
 #: How often expired idempotency keys are dropped, in seconds.
 TIDY_EVERY_S = 600.0
 
@@ -48,6 +50,7 @@ class Reconciler:
         #: Under way; a team woken meanwhile is looked at once more afterwards.
         self._under_way: set[TeamKey] = set()
         self._again: set[TeamKey] = set()
+        self._wakings: set[asyncio.Task[None]] = set()
         signals.on_team(self.wake)
 
     def wake(self, key: TeamKey) -> None:
@@ -104,6 +107,23 @@ class Reconciler:
             except Exception:
                 log.exception("work_failed", work=work.__name__)
             await asyncio.sleep(seconds)
+
+    def wake_waiting(self) -> None:
+        """A dependency is back: have a look at those who may have waited for it, not all at the same moment."""
+        task = asyncio.ensure_future(self._wake_waiting())
+        self._wakings.add(task)
+        task.add_done_callback(self._wakings.discard)
+
+    async def _wake_waiting(self) -> None:
+        try:
+            async with self._database.reading() as connection:
+                waiting = await teams.waiting(connection)
+        except DatabaseAway as error:
+            log.warning("database_away", work="wake_waiting", cause=str(error))
+            return
+        loop = asyncio.get_running_loop()
+        for number, key in enumerate(waiting):
+            loop.call_later(number / WAKES_A_SECOND, self.wake, key)
 
     async def _wake_due(self) -> None:
         async with self._database.reading() as connection:

@@ -195,6 +195,12 @@ async def due(connection: AsyncConnection, *, now: float, limit: int) -> list[Te
     return [TeamKey(*row) for row in rows]
 
 
+async def waiting(connection: AsyncConnection) -> list[TeamKey]:
+    """Teams whose last pass did not go through, and that would be looked at later."""
+    statement = sa.select(teams.c.org_id, teams.c.team_node_id).where(teams.c.failures > 0)
+    return [TeamKey(*row) for row in (await connection.execute(statement)).all()]
+
+
 async def next_due(connection: AsyncConnection) -> float | None:
     """When the next team's time comes, in seconds since the epoch."""
     earliest: float | None = (

@@ -1,7 +1,10 @@
 """A dependency that is away never loses a request; the database away keeps nothing."""
 
+import asyncio
 from dataclasses import replace
 from typing import Any
+
+import httpx2
 
 from orchestrator.cluster.errors import ClusterAway
 from orchestrator.errors import DependencyAway
@@ -147,3 +150,44 @@ async def test_a_shape_that_the_cluster_has_accepted_is_not_asked_again(settings
 
 def dry_runs(cluster: Switched) -> int:
     return sum(name == "apply" and bool(options.get("dry_run")) for name, options in cluster.calls)
+
+
+class Unreachable(httpx2.AsyncBaseTransport):
+    """Nobody answers; counts how often that was found out."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        self.asked += 1
+        raise httpx2.ConnectTimeout("nobody answers", request=request)
+
+
+async def test_what_does_not_answer_is_not_asked_by_everybody_and_all_go_on_when_it_is_back(
+    settings: Settings,
+) -> None:
+    async with World.start(settings) as world:
+        watching = asyncio.create_task(world.cluster.circuit.watch_over(world.cluster.is_back))
+        world.cluster.circuit.on_closed(world.plane.reconciler.wake_waiting)
+        reachable, nobody = world.cluster._http, Unreachable()
+        world.cluster._http = httpx2.AsyncClient(transport=nobody, base_url="http://cluster.test")
+
+        runs = [
+            (
+                await world.provision(
+                    prefer="respond-async", team_node_id=f"t{number}", slack_channel_ids=[f"C{number:03d}"]
+                )
+            ).json()["provisioning_run_id"]
+            for number in range(20)
+        ]
+
+        assert world.cluster.circuit.is_open
+        ready = await world.http.get("/readyz")
+        assert ready.status_code == 200
+        assert "not asked since" in ready.json()["checks"]["cluster"]
+        assert nobody.asked < 20 * 8, "each team's every call"
+        world.cluster._http = reachable
+        ended = [await world.run_ended(run) for run in runs]
+        assert {run["status"] for run in ended} == {"succeeded"}
+        watching.cancel()
+        await asyncio.gather(watching, return_exceptions=True)
