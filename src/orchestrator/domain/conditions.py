@@ -34,6 +34,7 @@ class Reason(enum.StrEnum):
     DEPROVISIONING = "Deprovisioning"
     DEPROVISIONED = "Deprovisioned"
     DELETION_HELD = "DeletionHeld"
+    FIELDS_FOUGHT_OVER = "FieldsFoughtOver"
     BRAKE_ENGAGED = "BrakeEngaged"
     AS_EXPECTED = "AsExpected"
 

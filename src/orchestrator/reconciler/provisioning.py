@@ -27,6 +27,7 @@ from orchestrator.domain.plan import Action, NotOurs, Plan, PlannedObject, plan
 from orchestrator.domain.rollout import is_available, replicas_to_hand_over
 from orchestrator.domain.team import Mode, TeamKey
 from orchestrator.domain.wanted import wanted_objects
+from orchestrator.reconciler.fights import Fights
 from orchestrator.reconciler.journal import Journal
 from orchestrator.reconciler.outcome import NotYet, Outcome, agent_outcome
 from orchestrator.reconciler.removal import Removal, holds
@@ -53,6 +54,7 @@ class Provisioner:
         platform: Platform,
         informers: Informers,
         steady: Steady,
+        fights: Fights,
         may_go_on: Callable[[TeamKey], Awaitable[None]],
     ) -> None:
         self._cluster = cluster
@@ -60,6 +62,7 @@ class Provisioner:
         self._platform = platform
         self._informers = informers
         self._steady = steady
+        self._fights = fights
         self._may_go_on = may_go_on
         self._removal = Removal(cluster)
 
@@ -93,6 +96,9 @@ class Provisioner:
             raise NotYet(holds(planned.going), look_again_s=LOOK_AGAIN_S)
         if not asked_for and _is_drastic(planned, team.inventory):
             await self._may_go_on(team.key)
+        if not asked_for:
+            for item in planned.applies:
+                self._fights.note(team.key, item, live.get(item.ref))
         objects = live | await self._apply(team, planned, live, config.minted, journal)
         agent = Ref("Deployment", object_namespace(team.spec, team.names, self._platform), team.names.agent)
         deployment = objects.get(agent) if target.mode == Mode.DEDICATED else None

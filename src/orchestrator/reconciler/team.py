@@ -22,6 +22,7 @@ from orchestrator.errors import DependencyAway
 from orchestrator.lease import Lease, LeaseLostError
 from orchestrator.reconciler.backoff import backoff_s
 from orchestrator.reconciler.deprovisioning import Deprovisioner
+from orchestrator.reconciler.fights import Fights
 from orchestrator.reconciler.journal import Journal
 from orchestrator.reconciler.outcome import BrakedError, NotYet, Outcome
 from orchestrator.reconciler.provisioning import Provisioner
@@ -41,6 +42,8 @@ NOT_READY_LOOK_S = 5.0
 NOT_READY_SELDOM_S = 60.0
 #: How soon to ask the brake again, in seconds; releasing it wakes those that it held.
 BRAKED_LOOK_S = 60.0
+#: How soon to look whether somebody still changes what was put right, in seconds.
+FIGHT_LOOK_S = 60.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,8 +94,9 @@ class TeamReconciler:
         self._monotonic = monotonic
         self._jitter = jitter
         self._steady = Steady(informers, platform)
+        self._fights = Fights(clock)
         self._provisioner = Provisioner(
-            cluster, config, platform, informers, self._steady, may_go_on=self._may_go_on
+            cluster, config, platform, informers, self._steady, self._fights, may_go_on=self._may_go_on
         )
         self._deprovisioner = Deprovisioner(cluster, config, platform)
 
@@ -221,8 +225,10 @@ class TeamReconciler:
         self, outcome: Outcome, run: RunRecord | None, journal: Journal, *, seen_generation: int
     ) -> None:
         team = outcome.team
+        fought_over = self._fights.with_whom(team.key)
         conditions = self._conditions(
             team,
+            fought_over=fought_over,
             provisioned=(Reason.APPLIED, "")
             if team.state is TeamState.ACTIVE
             else (Reason.DEPROVISIONED, ""),
@@ -233,6 +239,9 @@ class TeamReconciler:
             due_at = team.restore_until
         else:
             due_at = self._clock() + self._pause_s(conditions, settled=outcome.ready or team.spec.suspended)
+            if fought_over is not None:
+                # Once there is peace again, that is to be said.
+                due_at = min(due_at, self._clock() + FIGHT_LOOK_S)
             if run is None and team.due_at is not None and self._clock() < team.due_at < due_at:
                 # Not due yet: being woken puts no resync off, only an agent's availability does.
                 due_at = team.due_at if outcome.ready == team.ready else due_at
@@ -367,6 +376,7 @@ class TeamReconciler:
         ready: bool,
         message: str = "",
         settled: bool = True,
+        fought_over: str | None = None,
     ) -> tuple[Condition, ...]:
         active = team.state is TeamState.ACTIVE
         now = datetime.fromtimestamp(self._clock(), UTC)
@@ -380,7 +390,10 @@ class TeamReconciler:
             ready_reason = Reason.AGENT_NOT_AVAILABLE
         else:
             ready_reason = Reason.AGENT_AVAILABLE if dedicated else Reason.SERVED_BY_SHARED_AGENT
-        wrong = reason in _WRONG
+        wrong = (reason, words) if reason in _WRONG else None
+        if wrong is None and fought_over is not None:
+            wrong = Reason.FIELDS_FOUGHT_OVER, fought_over
+        wrong_reason, wrong_words = wrong or (Reason.AS_EXPECTED, "")
         condition = partial(Condition, observed_generation=team.generation, last_transition_time=now)
         new = (
             condition(
@@ -398,8 +411,8 @@ class TeamReconciler:
             condition(
                 type=ConditionType.DEGRADED,
                 status="True" if wrong else "False",
-                reason=reason if wrong else Reason.AS_EXPECTED,
-                message=words if wrong else "",
+                reason=wrong_reason,
+                message=wrong_words,
             ),
         )
         return merged(team.conditions, new)

@@ -14,6 +14,7 @@ from orchestrator.cluster.informers import WATCHED_KINDS
 from orchestrator.domain.objects import Manifest, Ref
 from orchestrator.domain.team import TeamKey
 from orchestrator.reconciler.drift import HOT_WAKES, Damper
+from orchestrator.reconciler.fights import TIMES
 from orchestrator.settings import Settings
 from tests.integration.orchestrator.world import World
 
@@ -83,6 +84,23 @@ async def test_a_removed_label_of_ours_is_put_back(watching: World) -> None:
         "Service",
         lambda obj: obj["metadata"]["labels"]["app.kubernetes.io/part-of"] == "incidentfox",
     )
+
+
+async def test_who_fights_over_which_field_is_said(watching: World) -> None:
+    await watching.provision()
+    ref = Ref("Deployment", watching.namespace, AGENT)
+    for replicas in range(5, 5 + TIMES):
+        await by_hand(watching, ref, {"spec": {"replicas": replicas}})
+        await seen(watching, "Deployment", lambda obj: obj["spec"]["replicas"] == 1)
+
+    async def is_degraded() -> bool:
+        team = (await watching.http.get("/api/v1/admin/teams/extend/platform-sre")).json()
+        degraded = next(item for item in team["conditions"] if item["type"] == "Degraded")
+        return degraded["reason"] == "FieldsFoughtOver" and all(
+            word in degraded["message"] for word in ("kubectl-edit", "spec.replicas", f"Deployment {AGENT}")
+        )
+
+    await until(is_degraded)
 
 
 async def test_fields_of_others_are_left_alone(watching: World) -> None:
