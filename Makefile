@@ -45,6 +45,7 @@ format: $(DEV) ## Format the code and mend what lint can mend
 .PHONY: bench
 bench: $(DEV) ## Measure the figures of the contract
 	$(BIN)/python -m bench $(ARGS)
+	$(BIN)/python -m bench.drift $(ARGS)
 
 .PHONY: test-cluster
 test-cluster: $(DEV) ## Run the integration tests on a real cluster (ORCHESTRATOR_TEST_KUBECONFIG or KUBEBUILDER_ASSETS)

@@ -97,6 +97,11 @@ class Bench:
     orchestrator: Program
     bare: Client
     full: Client
+    #: How to reach the cluster.
+    kubeconfig: Path
+    #: How to reach the orchestrator.
+    url: str
+    token: str
 
 
 @contextmanager
@@ -127,7 +132,8 @@ def started(folder: Path) -> Iterator[Bench]:
         orchestrator.until(lambda: _answers(f"http://127.0.0.1:{port}/readyz"))
         bare = Client(start("bare-loop", "bench.caller", "bare"))
         full = Client(start("api-client", "bench.caller", "orchestrator"))
-        yield Bench(cluster, orchestrator, bare, full)
+        token = environment["ORCHESTRATOR_ADMIN_TOKEN"]
+        yield Bench(cluster, orchestrator, bare, full, kubeconfig, f"http://127.0.0.1:{port}", token)
 
 
 @contextmanager

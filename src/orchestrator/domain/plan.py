@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from orchestrator.domain.managed_fields import other_owners
 from orchestrator.domain.objects import (
     MANIFEST_HASH_ANNOTATION,
     TOKEN_ID_ANNOTATION,
@@ -46,6 +47,12 @@ class PlannedObject:
     #: The object that was looked at; `None` for one that does not exist.
     uid: str | None = None
     changes: tuple[Change, ...] = ()
+
+    @property
+    def needs_token(self) -> bool:
+        """Whether it is a Secret whose credential has to be made."""
+        changed = any(change.path == TOKEN_PATH for change in self.changes)
+        return self.ref.kind == "Secret" and (self.action is Action.CREATE or changed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +156,7 @@ def _planned(
     if existing is None:
         return PlannedObject(ref=ref, action=Action.CREATE, manifest=manifest)
     if ref.kind == "Secret":
-        changes = _secret_changes(existing, live_tokens)
+        changes = _secret_changes(manifest, existing, live_tokens)
     else:
         changes = tuple(differences(manifest, existing))
     action = Action.UPDATE if changes else Action.UNCHANGED
@@ -158,13 +165,22 @@ def _planned(
     )
 
 
-def _secret_changes(existing: Manifest, live_tokens: frozenset[str] | None) -> tuple[Change, ...]:
-    """A team's Secret is as wanted while the credential it names is valid; its value is never compared or shown."""
+#: The one value of a team's Secret.
+TOKEN_PATH = "data.token"  # noqa: S105 - where a token is
+
+
+def _secret_changes(
+    wanted: Manifest, existing: Manifest, live_tokens: frozenset[str] | None
+) -> tuple[Change, ...]:
+    """The credential is as wanted while it is valid and nobody else has written it; its value is never compared."""
+    labels = {"metadata": {"labels": wanted["metadata"]["labels"]}}
+    changes = tuple(differences(labels, existing))
     token_id = (existing["metadata"].get("annotations") or {}).get(TOKEN_ID_ANNOTATION)
     has_data = bool((existing.get("data") or {}).get("token"))
-    if has_data and (live_tokens is None or token_id in live_tokens):
-        return ()
-    return (Change("data.token", "(hidden)", "(hidden)"),)
+    is_valid = live_tokens is None or token_id in live_tokens
+    if has_data and is_valid and not other_owners(existing, TOKEN_PATH):
+        return changes
+    return (*changes, Change(TOKEN_PATH, "(hidden)", "(hidden)"))
 
 
 #: How Kubernetes tells the items of a list of objects apart, most telling first.

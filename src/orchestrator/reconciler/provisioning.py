@@ -15,6 +15,7 @@ from orchestrator.domain.manifests import (
     object_namespace,
     render_secret,
     service_url,
+    with_credential_of,
 )
 from orchestrator.domain.objects import (
     Manifest,
@@ -183,7 +184,8 @@ class Provisioner:
             for item in wave:
                 await self._hand_over_replicas(item, live.get(item.ref))
             objects = await together(
-                self._apply_one(team, item, planned.step_name(item), minted, journal) for item in wave
+                self._apply_one(team, item, planned.step_name(item), live.get(item.ref), minted, journal)
+                for item in wave
             )
             applied |= {item.ref: obj for item, obj in zip(wave, objects, strict=True)}
         return applied
@@ -206,12 +208,15 @@ class Provisioner:
         team: TeamRecord,
         item: PlannedObject,
         step: str,
+        live: Manifest | None,
         minted: MintedToken | None,
         journal: Journal,
     ) -> Manifest:
         async with journal.step(step):
             manifest = item.manifest or {}
-            if item.ref.kind == "Secret":
+            if item.ref.kind == "Secret" and not item.needs_token and live is not None:
+                manifest = with_hash(with_credential_of(manifest, live))
+            elif item.ref.kind == "Secret":
                 minted = minted or await self._config.mint_token(team.key, purpose=RUNTIME_PURPOSE)
                 manifest = with_hash(
                     render_secret(

@@ -86,6 +86,39 @@ async def test_a_removed_label_of_ours_is_put_back(watching: World) -> None:
     )
 
 
+async def secret_of(world: World) -> Manifest:
+    return next(obj for ref, obj in (await world.objects()).items() if ref.kind == "Secret")
+
+
+async def test_a_label_of_the_secret_is_put_back_and_its_credential_stays(watching: World) -> None:
+    await watching.provision()
+    before = await secret_of(watching)
+
+    labels = {"metadata": {"labels": {"app.kubernetes.io/part-of": "somebody-elses"}}}
+    await by_hand(watching, Ref.of(before), labels)
+
+    await seen(
+        watching,
+        "Secret",
+        lambda obj: obj["metadata"]["labels"]["app.kubernetes.io/part-of"] == "incidentfox",
+    )
+    assert (await secret_of(watching))["data"] == before["data"]
+
+
+async def test_a_credential_that_somebody_else_has_written_is_replaced(watching: World) -> None:
+    await watching.provision()
+    before = await secret_of(watching)
+
+    await by_hand(watching, Ref.of(before), {"data": {"token": "bm90IG91cnM="}})
+
+    await seen(
+        watching, "Secret", lambda obj: obj["data"]["token"] not in {"bm90IG91cnM=", before["data"]["token"]}
+    )
+    config = await watching.config()
+    assert config is not None
+    assert [token["purpose"] for token in config["tokens"]].count("runtime") == 1
+
+
 async def test_who_fights_over_which_field_is_said(watching: World) -> None:
     await watching.provision()
     ref = Ref("Deployment", watching.namespace, AGENT)

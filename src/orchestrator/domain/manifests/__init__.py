@@ -11,7 +11,7 @@ from orchestrator.domain.manifests.common import (
 )
 from orchestrator.domain.manifests.platform import Platform
 from orchestrator.domain.manifests.render import ManagedKind, kinds, render, service_url
-from orchestrator.domain.manifests.secret import TOKEN_ID_ANNOTATION, render_secret
+from orchestrator.domain.manifests.secret import TOKEN_ID_ANNOTATION, render_secret, with_credential_of
 
 __all__ = [
     "ORG_LABEL",
@@ -28,4 +28,5 @@ __all__ = [
     "render_secret",
     "replicas",
     "service_url",
+    "with_credential_of",
 ]

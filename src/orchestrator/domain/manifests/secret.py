@@ -24,3 +24,10 @@ def render_secret(key: TeamKey, names: TeamNames, namespace: str, *, token: str,
         # Not `stringData`: the server folds it into `data`, and who owns which key is then nobody's guess.
         "data": {common.TOKEN_KEY: base64.b64encode(token.encode()).decode()},
     }
+
+
+def with_credential_of(secret: Manifest, live: Manifest) -> Manifest:
+    """The Secret with the credential that it has in the cluster: one that is valid is not made anew."""
+    token_id = live["metadata"]["annotations"][TOKEN_ID_ANNOTATION]
+    metadata = secret["metadata"] | {"annotations": {TOKEN_ID_ANNOTATION: token_id}}
+    return secret | {"metadata": metadata, "data": {common.TOKEN_KEY: live["data"][common.TOKEN_KEY]}}
