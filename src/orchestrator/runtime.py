@@ -151,6 +151,7 @@ def control_plane(
     admin_token: str,
     role: Role = Role.BOTH,
     clock: Callable[[], float] = time.time,
+    monotonic: Callable[[], float] = time.monotonic,
 ) -> ControlPlane:
     """Put everything together behind the doors."""
     platform = platform_of(settings)
@@ -205,6 +206,7 @@ def control_plane(
             holder=f"{socket.gethostname()[:20]}-{uuid7()}",
             timing=Timing(lease=settings.lease, resync_interval=settings.resync_interval),
             clock=clock,
+            monotonic=monotonic,
         ),
         signals=signals,
         workers=settings.workers,
