@@ -273,6 +273,8 @@ async def start_replica(
         "ORCHESTRATOR_AUTO_MIGRATE": "true",
         "ORCHESTRATOR_ADMIN_TOKEN": programs.layout.admin_token,
         "ORCHESTRATOR_LEASE": f"{LEASE_S}s",
+        # Part of every manifest: replicas that differ in it would put right what the others have applied.
+        "ORCHESTRATOR_POD_CONFIG_SERVICE_URL": "http://config-service.test",
         "KUBECONFIG": str(own_kubeconfig),
     }
     children = await stack.enter_async_context(Children(folder / "logs"))

@@ -249,7 +249,8 @@ async def test_the_process_tells_how_it_is(shared_world: World) -> None:
         docs = await caller.get("/docs")
 
     assert ready.status_code == 200
-    assert ready.json()["checks"] == {"database": "ok", "cluster": "ok", "config_service": "ok"}
+    checks = {"database": "ok", "cluster": "ok", "config_service": "ok", "brake": "ok"}
+    assert ready.json()["checks"] == checks
     assert metrics.headers["content-type"].startswith("text/plain")
     assert "# TYPE" in metrics.text
     assert document.json()["openapi"].startswith("3.")
